@@ -1,0 +1,239 @@
+"""The resolved study: what a study file means, as plain frozen values. Checks nothing and reads no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+VERBS = ("train", "measure", "perturb", "search", "export")
+ANALYSIS_VERBS = ("describe", "compare", "correlate", "predict", "fit", "attribute", "estimate")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands in a file; line and column count from 1."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class Dollar:
+    """`$name`, `$name.field` or (for stage outputs) `$stage.column`: brings a value in."""
+
+    name: str
+    field: str | None = None
+
+    def __str__(self) -> str:
+        return f"${self.name}.{self.field}" if self.field else f"${self.name}"
+
+
+@dataclass(frozen=True)
+class LeafRef:
+    """A leaf with its written parameters: `mlp`, `{mlp: {widths: [64]}}`, `{./mine.py: {rank: 8}}`, `package:name`.
+
+    `params` holds what was written; after binding, values converted to the parameters' declared types.
+    """
+
+    shelf: str
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def own(self) -> bool:
+        """Whether this is a user's file beside the study."""
+        return self.name.startswith(("./", "../")) or self.name.endswith(".py")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A reference `[use/]name[.column][@axis=value]...`; `column` may be `*`; a value may be `*` or a `Dollar`."""
+
+    name: str
+    column: str | None = None
+    at: tuple[tuple[str, str | Dollar], ...] = ()
+    use: str | None = None
+
+    def axis(self, name: str) -> str | Dollar | None:
+        """The value that `@name=` fixes, or None."""
+        return dict(self.at).get(name)
+
+    def __str__(self) -> str:
+        head = f"{self.use}/{self.name}" if self.use else self.name
+        tail = "".join(f"@{axis}={value}" for axis, value in self.at)
+        return f"{head}{'.' + self.column if self.column else ''}{tail}"
+
+
+# --- expressions ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Number:
+    """A literal; `percent` and fractions are already divided out."""
+
+    value: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A reference to a column inside an expression."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of one argument."""
+
+    function: str
+    argument: Expression
+
+
+@dataclass(frozen=True)
+class Unary:
+    """`-` or `not`."""
+
+    operator: str
+    operand: Expression
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Arithmetic `+ - * / **`, a comparison, `and` or `or`."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+
+Expression = Number | Column | Call | Unary | Binary
+
+
+# --- the study -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a factor. `value` is plain YAML data; `fields` is None for a level without fields."""
+
+    label: str
+    value: Any
+    fields: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something varied: its levels in the order of the file."""
+
+    name: str
+    levels: tuple[Level, ...]
+
+    def level(self, label: str) -> Level:
+        """The level with this label.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        for level in self.levels:
+            if level.label == label:
+                return level
+        raise KeyError(label)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the file."""
+        return tuple(level.label for level in self.levels)
+
+
+#: A filter: alternatives (or) of conditions (and): (factor, field or None) -> allowed values (labels or field values).
+Filter = tuple[Mapping[tuple[str, str | None], tuple[Any, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. `params` are as written (leaves not yet bound), with `Dollar` where `$` stood; `let` is replaced."""
+
+    name: str
+    verb: str
+    leaf: LeafRef | Dollar
+    of: Mapping[str, Ref] = field(default_factory=dict)  # role -> reference; the single subject has the role "of"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    mentions: tuple[str, ...] = ()  # factors that `$` or an `@axis=$factor` brings in, in the order of `factors`
+    only: Filter = ()
+    exclude: Filter = ()
+    pool: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    because: str | None = None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis. Several leaves are the axis `method` of the result."""
+
+    name: str
+    verb: str
+    leaves: tuple[LeafRef, ...]
+    of: tuple[Ref, ...] = ()
+    targets: tuple[Ref, ...] = ()  # `with`
+    given: tuple[Ref, ...] = ()
+    between: str | None = None  # factor or factor.field
+    against: str | None = None
+    each: tuple[str, ...] = ()
+    unit: str | None = None
+    only: Filter = ()
+    exclude: Filter = ()
+    correction: str = "holm"
+    family: str | None = None
+    confidence: float = 0.95
+    exploratory: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)  # the leaf's own
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A hypothesis with a criterion. `refuted_if` None means: when `holds_if` is certainly false."""
+
+    name: str
+    holds_if: tuple[Expression, ...]
+    says: str | None = None
+    refuted_if: Expression | None = None
+    each: str | None = None
+    allow_mixed: bool = False
+    text: tuple[str, ...] = ()  # the criteria as written
+
+
+@dataclass(frozen=True)
+class Study:
+    """A resolved study. `resolved` is its text form (plain data) after merging; that is what is registered."""
+
+    name: str
+    folder: Path  # where own leaves are looked for
+    file: str  # as shown in messages
+    question: str | None = None
+    factors: Mapping[str, Factor] = field(default_factory=dict)
+    only: Filter = ()
+    exclude: Filter = ()
+    seeds: tuple[int, ...] = (42, 123, 456)
+    stages: Mapping[str, Stage] = field(default_factory=dict)
+    derive: Mapping[str, Expression] = field(default_factory=dict)
+    derive_text: Mapping[str, str] = field(default_factory=dict)
+    analysis: Mapping[str, Analysis] = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    budget_s: float | None = None
+    protocol: str | None = None
+    preset: str | None = None
+    changed: tuple[str, ...] = ()  # paths that set, drop, preset or the command line changed
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)  # dotted path -> place
+
+    def place(self, path: str) -> Place:
+        """The place of `path`, or of the nearest enclosing path that has one."""
+        while path:
+            if path in self.places:
+                return self.places[path]
+            path = path.rpartition(".")[0]
+        return self.places.get("", Place(self.file))
