@@ -73,9 +73,7 @@ def _numpy(value: Any, path: str) -> Any:
 
 def canonical(value: Any) -> str:
     """UTF-8 JSON, keys sorted by code point, no spaces, floats by shortest round trip."""
-    return json.dumps(
-        plainly(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    )
+    return json.dumps(plainly(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def sha256(data: bytes | str) -> str:

@@ -1,4 +1,4 @@
-"""How long something lasts: one type for epochs, steps and the plateau, instead of three keys that exclude each other."""
+"""How long something lasts: one type for epochs, steps and the plateau, instead of three exclusive keys."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import re
 from collections.abc import Mapping
@@ -105,16 +106,15 @@ class Leaf:
 def _constants(tree: ast.Module) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for node in tree.body:
-        target: ast.expr | None = None
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target = node.targets[0]
-        elif isinstance(node, ast.AnnAssign):
-            target = node.target
-        if isinstance(target, ast.Name) and target.id.isupper() and node.value is not None:  # type: ignore[union-attr]
-            try:
-                out[target.id] = ast.literal_eval(node.value)  # type: ignore[union-attr]
-            except ValueError:
-                continue
+            target, value = node.targets[0], node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            target, value = node.target, node.value
+        else:
+            continue
+        if isinstance(target, ast.Name) and target.id.isupper():
+            with contextlib.suppress(ValueError):  # not a literal: not part of what a leaf declares
+                out[target.id] = ast.literal_eval(value)
     return out
 
 
@@ -172,31 +172,32 @@ def read_leaf(shelf: Shelf, path: Path, name: str, *, own: bool = False) -> Leaf
 
 @cache
 def names(shelf: str) -> tuple[str, ...]:
-    """Names of the leaves on a shelf, built in and from installed packages (as `package:name`), sorted."""
+    """Names of the built-in leaves on a shelf, sorted. Leaves of installed packages: `packaged`."""
     home = SHELVES[shelf]
     marker = re.compile(rf"^def {home.entry}\(", re.MULTILINE)
-    built_in = [
+    return tuple(
         path.stem
         for path in sorted(home.path.glob("*.py"))
         if not path.stem.startswith("_") and marker.search(path.read_text(encoding="utf-8"))
-    ]
-    return (*built_in, *sorted(_packaged(home)))
+    )
 
 
 @cache
-def _packaged_all() -> dict[str, dict[str, str]]:
-    from importlib.metadata import entry_points
+def _entry_points() -> dict[str, dict[str, str]]:
+    # One pass over the installed distributions (tens of milliseconds), made only when a `package:name` is asked for.
+    from importlib.metadata import distributions
 
     out: dict[str, dict[str, str]] = {}
-    for point in entry_points():
-        if point.group.startswith("crucis."):
-            package = point.dist.name if point.dist else point.value.split(".")[0]
-            out.setdefault(point.group, {})[f"{package}:{point.name}"] = point.value
+    for distribution in distributions():
+        for point in distribution.entry_points:
+            if point.group.startswith("crucis."):
+                out.setdefault(point.group, {})[f"{distribution.name}:{point.name}"] = point.value
     return out
 
 
-def _packaged(home: Shelf) -> dict[str, str]:
-    return _packaged_all().get(home.group, {})
+def packaged(shelf: str) -> dict[str, str]:
+    """Leaves that installed packages offer for a shelf: `package:name` -> `module:function`."""
+    return _entry_points().get(SHELVES[shelf].group, {})
 
 
 def _module_path(module: str) -> Path:
@@ -217,12 +218,13 @@ def leaf(shelf: str, name: str) -> Leaf:
 
     Raises:
         KeyError: no such leaf.
+        SourceError: the leaf's source cannot be read.
     """
     home = SHELVES[shelf]
+    if ":" in name:
+        return read_leaf(home, _module_path(packaged(shelf)[name].split(":")[0]), name)
     if name not in names(shelf):
         raise KeyError(name)
-    if ":" in name:
-        return read_leaf(home, _module_path(_packaged(home)[name].split(":")[0]), name)
     return read_leaf(home, home.path / f"{name}.py", name)
 
 
@@ -234,6 +236,6 @@ def own_leaf(shelf: str, folder: Path, name: str) -> Leaf:
 def load(leaf: Leaf) -> Any:
     """Import a built-in or packaged leaf and return its entry function."""
     if ":" in leaf.name:
-        module, _, attribute = _packaged(leaf.shelf)[leaf.name].partition(":")
+        module, _, attribute = packaged(leaf.shelf.name)[leaf.name].partition(":")
         return getattr(importlib.import_module(module), attribute or leaf.entry)
     return getattr(importlib.import_module(f"{leaf.shelf.module}.{leaf.name}"), leaf.entry)

@@ -1,4 +1,4 @@
-"""What a Python source file means, read without running it: its syntax-tree digest, its local imports, its entry's signature."""
+"""What a Python source file means, read without running it: its syntax-tree digest and its local imports."""
 
 from __future__ import annotations
 

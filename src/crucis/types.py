@@ -1,4 +1,4 @@
-"""Names for annotations of leaf parameters that plain Python types cannot say. The study language reads them as text."""
+"""Names for annotations of leaf parameters that plain Python types cannot say; read as text by the language."""
 
 from __future__ import annotations
 
