@@ -1,1 +1,3 @@
-"""Crucis."""
+"""Data sets (a shelf), splits, views, the seal on test splits, and device-resident batches."""
+
+REVISION = 1

@@ -1,1 +1,3 @@
-"""Crucis."""
+"""Measurements and perturbations of trained models. Knows no training loop and no study."""
+
+REVISION = 1

@@ -1,1 +1,3 @@
-"""Crucis."""
+"""Training: the one loop, its optimisers, schedules, recipes and protocols. Knows no instrument and no study."""
+
+REVISION = 1
