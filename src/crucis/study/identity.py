@@ -1,4 +1,4 @@
-"""What goes into a step's key about leaves: names, revisions, parameters without defaults, the code of a user's file."""
+"""What a step's key says about leaves: names, revisions, parameters without defaults, a user's code."""
 
 from __future__ import annotations
 
@@ -131,7 +131,12 @@ def leaf_identity(ref: LeafRef, code: Code, verb: str | None = None) -> dict[str
     params = without_defaults(leaf, ref.params, code)
     if ref.own:
         rooms = ".".join(str(room_revision(room)) for room in ROOMS.get(verb or "", ()))
-        return {"source": code.digest(ref.name), "shelf": ref.shelf, "params": params, **({"rooms": rooms} if rooms else {})}
+        return {
+            "source": code.digest(ref.name),
+            "shelf": ref.shelf,
+            "params": params,
+            **({"rooms": rooms} if rooms else {}),
+        }
     return {"leaf": ref.name, "revision": revision(leaf, verb), "params": params}
 
 

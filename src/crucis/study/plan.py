@@ -1,0 +1,436 @@
+"""From a study to its steps: one `Step` per instance of a stage, with its key. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .. import shelf
+from ..canon import step_key
+from ..data.open import Info, describe
+from ..data.view import view_size
+from ..engine.steps import Step
+from ..errors import CrucisError
+from ..train import recipes, settings
+from .binding import Bound, bind
+from .design import Instance, InstanceRef, instances
+from .expressions import references
+from .identity import Code, find, leaf_identity, revision, without_defaults
+from .spec import LeafRef, Ref, Stage, Study
+
+_GRAMMAR_KEYS = ("net", "data", "view", "split", "recipe")
+_STACKABLE = ("mlp",)  # nets for which stacked seeds are proven bitwise equal to solo runs
+
+
+class PlanError(CrucisError):
+    """A study that reads well but cannot be planned, with the stage and cell in words."""
+
+
+@dataclass(frozen=True)
+class Circumstance:
+    """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed."""
+
+    data_root: Path | None = None
+    device: str = "auto"
+    determinism: str = "strict"
+    unsealed: bool = False
+
+
+@dataclass
+class Facts:
+    """What later steps need to know of a stage that leaves a model."""
+
+    net: dict[str, Any]
+    data: dict[str, Any]
+    info: Info
+    per_epoch: int
+    total: int
+    select: str | None
+    verb: str
+    depths: Mapping[str, int]
+    training: dict[str, Any]  # spec of the training step that the model comes from
+
+
+@dataclass
+class Node:
+    """One planned step with what made it."""
+
+    instance: Instance
+    spec: dict[str, Any]
+    key: str
+    inputs: dict[str, str | list[str]]
+    bound: Bound
+    origin: Mapping[str, str]
+    facts: Facts | None = None
+    marks: dict[str, str] = field(default_factory=dict)  # optimiser step or "best" -> checkpoint key
+    models: dict[str, Any] = field(default_factory=dict)  # role -> how to rebuild the model (a list when pooled)
+    sealed: bool = False
+    group: str | None = None
+
+    @property
+    def label(self) -> str:
+        """For people: stage, levels, seed."""
+        cell = " ".join(self.instance.cell.values())
+        seed = "" if self.instance.seed is None else f" seed {self.instance.seed}"
+        return f"{self.instance.stage}{' ' + cell if cell else ''}{seed}"
+
+
+Place = tuple[str, tuple[tuple[str, str], ...], int | None]
+
+
+def place_of(item: Instance | InstanceRef) -> Place:
+    """A hashable name for an instance of a stage."""
+    return item.stage, tuple(sorted(item.cell.items())), item.seed
+
+
+@dataclass
+class Plan:
+    """A study's steps, ready for the engine."""
+
+    study: Study
+    nodes: list[Node]
+    excluded: dict[str, int]
+    code: Code
+    sources: dict[str, dict[str, Any]]
+    circumstance: Circumstance
+    infos: dict[str, Info]
+
+    @cached_property
+    def by_place(self) -> dict[Place, Node]:
+        """Instance -> node."""
+        return {place_of(node.instance): node for node in self.nodes}
+
+    @cached_property
+    def by_key(self) -> dict[str, Node]:
+        """Key -> one node with that key (two instances with equal content share a step)."""
+        return {node.key: node for node in self.nodes}
+
+    def steps(self, stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None) -> list[Step]:
+        """The engine's steps, topological, each key once; `stages` and `cells` restrict to a part of the plan.
+
+        What a chosen step needs is chosen too.
+        """
+        chosen = self.nodes
+        if stages or cells:
+            chosen = self._closure([n for n in self.nodes if _in_part(n, stages, cells or {})])
+        seen: set[str] = set()
+        out = []
+        for node in chosen:
+            if node.key not in seen:
+                seen.add(node.key)
+                out.append(self._step(node))
+        return out
+
+    def _closure(self, wanted: list[Node]) -> list[Node]:
+        keep = {node.key for node in wanted}
+        publisher = {key: node.key for node in self.nodes for key in node.marks.values()}
+        for node in reversed(self.nodes):
+            if node.key in keep:
+                for value in node.inputs.values():
+                    for key in [value] if isinstance(value, str) else value:
+                        keep.add(publisher.get(key, key))
+        return [node for node in self.nodes if node.key in keep]
+
+    def _step(self, node: Node) -> Step:
+        hints: dict[str, Any] = {
+            "sources": self.sources,
+            "folder": str(self.study.folder),
+            "root": str(self.circumstance.data_root) if self.circumstance.data_root else None,
+            "device": self.circumstance.device,
+        }
+        if node.marks:
+            hints["publish"] = node.marks
+        if node.models:
+            hints["models"] = node.models
+        if node.sealed and self.circumstance.unsealed:
+            hints["unsealed"] = True
+        return Step(
+            key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,
+            publishes=tuple(sorted(set(node.marks.values()))), label=node.label, hints=hints,
+            sealed=node.sealed and not self.circumstance.unsealed,
+        )  # fmt: skip
+
+
+def _in_part(node: Node, stages: tuple[str, ...], cells: Mapping[str, tuple[str, ...]]) -> bool:
+    if stages and node.instance.stage not in stages:
+        return False
+    return all(node.instance.cell.get(name, labels[0]) in labels for name, labels in cells.items())
+
+
+class _Planner:
+    """Builds nodes one instance at a time; remembers what seeds share."""
+
+    def __init__(self, study: Study, circumstance: Circumstance) -> None:
+        self.study, self.circumstance = study, circumstance
+        self.code = Code(study.folder)
+        self.sources: dict[str, dict[str, Any]] = {}
+        self.infos: dict[str, Info] = {}
+        self.nodes: dict[Place, Node] = {}
+        self._described: dict[str, dict[str, Any]] = {}
+        self._shared: dict[Any, Any] = {}
+
+    def build(self) -> Plan:
+        found, excluded = instances(self.study)
+        for instance in found:
+            try:
+                self.nodes[place_of(instance)] = self._node(instance)
+            except (ValueError, LookupError, OSError) as error:
+                if isinstance(error, KeyError):
+                    raise
+                raise PlanError(f"stages.{instance.stage}: {_where(instance)}{error}") from error
+        self._read_checkpoints()
+        return Plan(
+            self.study,
+            list(self.nodes.values()),
+            dict(excluded),
+            self.code,
+            self.sources,
+            self.circumstance,
+            self.infos,
+        )
+
+    def _read_checkpoints(self) -> None:
+        """Columns of checkpoints that `derive`, analyses or claims read (`model.accuracy@at=50%`) must be kept too."""
+        wanted: dict[str, set[str]] = {}
+        for ref in all_references(self.study):
+            at = ref.axis("at")
+            if isinstance(at, str) and ref.name in self.study.stages:
+                wanted.setdefault(ref.name, set()).add(at)
+        for node in self.nodes.values():
+            for at in wanted.get(node.instance.stage, ()):
+                if node.spec["kind"].startswith("train/"):
+                    checkpoint(node, at)
+
+    # -- data -------------------------------------------------------------------------------------------------
+
+    def _data(self, ref: LeafRef, view: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"digest", "view"}` of a data set; remembers where it can be found."""
+        memo = repr((ref.name, sorted(ref.params.items(), key=str)))
+        if memo not in self._described:
+            info = describe(ref, folder=self.study.folder, root=self.circumstance.data_root)
+            self.infos[info.digest] = info
+            self.sources[info.digest] = {"name": ref.name, "params": dict(ref.params)}
+            self._described[memo] = {"digest": info.digest}
+        return {**self._described[memo], **({"view": dict(view)} if view else {})}
+
+    # -- one instance -----------------------------------------------------------------------------------------
+
+    def _node(self, instance: Instance) -> Node:
+        stage = self.study.stages[instance.stage]
+        memo = (instance.stage, tuple(sorted(instance.cell.items())))
+        if memo not in self._shared:
+            self._shared[memo] = bind(self.study, stage, instance.cell)
+        bound: Bound = self._shared[memo]
+        parents = {role: self._parents(value) for role, value in instance.inputs.items()}
+        if stage.verb == "train":
+            return self._train(instance, stage, bound, parents, memo)
+        return self._measure(instance, stage, bound, parents)
+
+    def _parents(self, value: Any) -> list[tuple[Node, InstanceRef]]:
+        return [(self.nodes[place_of(ref)], ref) for ref in (value if isinstance(value, list) else [value])]
+
+    def _train(self, instance: Instance, stage: Stage, bound: Bound, parents: Any, memo: Any) -> Node:
+        parent: Facts | None = parents["of"][0][0].facts if "of" in parents else None
+        memo = (*memo, "train", parent and (parent.net, parent.data, dict(parent.depths)).__repr__())
+        if memo not in self._shared:
+            self._shared[memo] = self._training(stage, bound, parent)
+        facts, origin, base = self._shared[memo]
+        spec = {**base, "seed": instance.seed}
+        node = self._finish(instance, spec, bound, parents, origin)
+        node.facts = replace(facts, training=node.spec)
+        node.group = self._group(spec)
+        return node
+
+    def _training(
+        self, stage: Stage, bound: Bound, parent: Facts | None
+    ) -> tuple[Facts, Mapping[str, str], dict[str, Any]]:
+        given = bound.params
+        net = leaf_identity(given["net"], self.code) if "net" in given else (parent.net if parent else None)
+        if net is None:
+            raise ValueError("a training stage needs 'net', or 'of' with a model to continue from")
+        view = given.get("view", {})
+        data = self._data(given["data"], view) if "data" in given else (parent.data if parent else None)
+        if data is None:
+            raise ValueError("a training stage needs 'data'")
+        info = self.infos[data["digest"]]
+        written = {name: value for name, value in given.items() if name not in _GRAMMAR_KEYS}
+        params, origin = written, dict.fromkeys(written, "written")
+        if "recipe" in given:
+            params, origin = recipes.with_recipe(given["recipe"], written)
+            params = {name: _typed(bound.leaf, name, value) for name, value in params.items()}
+        full = {**_defaults(shelf.leaf("train", "supervised")), **_defaults(bound.leaf), **params}
+        resolved = settings.resolve(full, view_size(info, data.get("view", {})))
+        depths = dict(parent.depths) if parent else {}
+        depth = depths.get("train", 0)
+        base = {
+            "kind": f"train/{'file' if bound.leaf.own else bound.leaf.name}",
+            **self._leaf(bound, stage.verb), "params": without_defaults(bound.leaf, params, self.code),
+            "net": net, "data": data, "depth": depth, "determinism": self.circumstance.determinism, "inputs": {},
+        }  # fmt: skip
+        depths["train"] = depth + 1
+        facts = Facts(
+            net, data, info, resolved.steps_per_epoch, resolved.total_steps, params.get("select"), "train", depths, {}
+        )
+        return facts, origin, base
+
+    def _leaf(self, bound: Bound, verb: str) -> dict[str, Any]:
+        if not bound.leaf.own:
+            return {"revision": revision(bound.leaf, verb)}
+        return {"source": self.code.digest(bound.leaf.name), "revision": revision(bound.leaf, verb)}
+
+    def _measure(self, instance: Instance, stage: Stage, bound: Bound, parents: Any) -> Node:
+        given = bound.params
+        params = {name: value for name, value in given.items() if name not in _GRAMMAR_KEYS}
+        parent: Facts | None = next((p[0][0].facts for p in parents.values() if p[0][0].facts), None)
+        spec: dict[str, Any] = {
+            "kind": f"{stage.verb}/{'file' if bound.leaf.own else bound.leaf.name}",
+            **self._leaf(bound, stage.verb),
+            "params": without_defaults(bound.leaf, params, self.code),
+            "inputs": {},
+        }
+        if "net" in given:
+            spec["net"] = leaf_identity(given["net"], self.code)
+        if "data" in given:
+            spec["data"] = self._data(given["data"], given.get("view", {}))
+        elif "view" in given:
+            raise ValueError("'view' needs 'data' beside it here")
+        split = given.get("split", "validation")
+        if split != "validation":
+            spec["split"] = split
+        depths = dict(parent.depths) if parent else {}
+        if bound.leaf.random:
+            spec["seed"] = instance.seed
+            spec["depth"] = depths.get(stage.verb, 0)
+        if stage.verb == "perturb":
+            spec["determinism"] = self.circumstance.determinism
+        node = self._finish(instance, spec, bound, parents, dict.fromkeys(params, "written"))
+        node.sealed = split == "test"
+        if stage.verb == "perturb" and parent is not None:
+            depths["perturb"] = depths.get("perturb", 0) + 1
+            data = spec.get("data", parent.data)
+            node.facts = replace(parent, data=data, info=self.infos[data["digest"]], verb="perturb", depths=depths)
+        return node
+
+    def _finish(self, instance: Instance, spec: dict[str, Any], bound: Bound, parents: Any, origin: Any) -> Node:
+        keys: dict[str, str | list[str]] = {}
+        real: dict[str, str | list[str]] = {}
+        models: dict[str, Any] = {}
+        for role, group in parents.items():
+            pooled = isinstance(instance.inputs[role], list)
+            found = [self._input(node, ref) for node, ref in group]
+            keys[role] = [key for key, _ in found] if pooled else found[0][0]
+            kept = [key for key, trained in found if trained]
+            if kept:
+                real[role] = kept if pooled else kept[0]
+            rebuilt = [
+                {"training": node.facts.training, "data": node.facts.data, "trained": trained}
+                for (node, _), (_, trained) in zip(group, found, strict=True)
+                if node.facts is not None
+            ]
+            if rebuilt:
+                models[role] = rebuilt if pooled else rebuilt[0]
+        spec["inputs"] = keys
+        return Node(instance, spec, step_key(spec), real, bound, origin, models=models)
+
+    def _input(self, node: Node, ref: InstanceRef) -> tuple[str, bool]:
+        """Key of the input at its checkpoint, and whether that is a record (untrained models are built)."""
+        if ref.at is None or ref.at == "last" or node.facts is None:
+            return node.key, True
+        if node.facts.verb == "perturb":
+            raise ValueError(f"'{ref.stage}' is a perturbation, which keeps its last model only; use @at=last")
+        return checkpoint(node, ref.at)
+
+    def _group(self, spec: Mapping[str, Any]) -> str | None:
+        """Seeds of a dense fp32 net may train stacked as one computation; everything else trains alone."""
+        if spec["net"].get("leaf") not in _STACKABLE or spec["inputs"] or spec["kind"] != "train/supervised":
+            return None
+        return step_key({name: value for name, value in spec.items() if name != "seed"})
+
+
+def _where(instance: Instance) -> str:
+    return f"cell {', '.join(f'{k}={v}' for k, v in instance.cell.items())}: " if instance.cell else ""
+
+
+def _defaults(leaf: shelf.Leaf) -> dict[str, Any]:
+    return {name: param.default for name, param in leaf.params.items() if not param.required}
+
+
+def _typed(leaf: shelf.Leaf, name: str, value: Any) -> Any:
+    """A recipe's value in the form that binding gives to written ones."""
+    param = leaf.params.get(name)
+    if param is None or param.shelf is None or isinstance(value, LeafRef):
+        return value
+    if isinstance(value, str):
+        return LeafRef(param.shelf, value)
+    if isinstance(value, Mapping):
+        inner, params = next(iter(value.items()))
+        return LeafRef(param.shelf, inner, params or {})
+    return [_typed(leaf, name, item) for item in value] if isinstance(value, list) else value
+
+
+def checkpoint_step(at: str, per_epoch: int, total: int) -> int:
+    """The optimiser step that `50%`, `12epochs` or `500steps` names.
+
+    Raises:
+        ValueError: beyond the end of the training.
+    """
+    if at.endswith("%"):
+        step = round(float(at[:-1]) / 100 * total)
+    elif at.endswith("epochs"):
+        step = int(at.removesuffix("epochs")) * per_epoch
+    elif at.endswith("steps"):
+        step = int(at.removesuffix("steps"))
+    else:
+        raise ValueError(f"@at={at}: write 0% to 100%, best, last, 12epochs or 500steps")
+    if step > total:
+        raise ValueError(f"@at={at} is step {step}, but the training has {total} steps")
+    return step
+
+
+def checkpoint(node: Node, at: str) -> tuple[str, bool]:
+    """The key of a training step's checkpoint, and whether it is a record; notes on the node that it is wanted.
+
+    Raises:
+        ValueError: no such checkpoint.
+    """
+    facts = node.facts
+    if facts is None or at == "last":
+        return node.key, True
+    mark: int | str = "best" if at == "best" else checkpoint_step(at, facts.per_epoch, facts.total)
+    if mark == "best" and facts.select is None:
+        stage = node.instance.stage
+        raise ValueError(f"'{stage}' has no best checkpoint, because it names no 'select'. Add select: accuracy to it")
+    if mark == facts.total:
+        return node.key, True
+    key = step_key({"kind": "at", "of": node.key, "at": mark})
+    if mark != 0:
+        node.marks[str(mark)] = key
+    return key, mark != 0
+
+
+def all_references(study: Study) -> list[Ref]:
+    """Every reference to a column that `derive`, the analyses and the claims make."""
+    out: list[Ref] = []
+    for expression in study.derive.values():
+        out += references(expression)
+    for analysis in study.analysis.values():
+        out += [*analysis.of, *analysis.targets, *analysis.given]
+    for claim in study.claims.values():
+        for criterion in (*claim.holds_if, *([claim.refuted_if] if claim.refuted_if else [])):
+            out += references(criterion)
+    return out
+
+
+def make_plan(study: Study, circumstance: Circumstance | None = None) -> Plan:
+    """All steps of a study with their keys. Linear in the number of instances; loads no data that is described already.
+
+    Raises:
+        PlanError: a cell that cannot be planned (a data set that is not there, a checkpoint beyond the end ...).
+    """
+    return _Planner(study, circumstance or Circumstance()).build()
+
+
+__all__ = ["Circumstance", "Node", "Plan", "PlanError", "checkpoint_step", "find", "make_plan", "place_of"]

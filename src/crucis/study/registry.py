@@ -1,0 +1,127 @@
+"""What was promised before the data: registrations, their amendments, and the ledger of unsealings."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ..canon import digest
+from ..engine.store import Store
+from .plan import Plan
+from .spec import Study
+
+_REGISTERED = ("study", "factors", "only", "except", "seeds", "stages", "derive", "analysis", "claims")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The registration in force and what came before it.
+
+    `after_data` maps each analysis or claim that was added or changed after a result existed to the date of that
+    change; `extended` is true when seeds were added after a look at results.
+    """
+
+    digest: str
+    first: str
+    lines: tuple[Mapping[str, Any], ...]
+    after_data: Mapping[str, str]
+    extended: bool
+
+    @property
+    def amendments(self) -> int:
+        """How often the registered text changed after the first registration."""
+        return len(self.lines) - 1
+
+
+def ledger_name(study: Study) -> str:
+    """A study under another preset is another study."""
+    return f"{study.name}.{study.preset}" if study.preset else study.name
+
+
+def registered_text(study: Study) -> dict[str, Any]:
+    """The part of the resolved study that is hashed: everything that says what is computed and what is concluded."""
+    return {name: study.resolved[name] for name in _REGISTERED if name in study.resolved}
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def register(plan: Plan, store: Store) -> Registration:
+    """Write the study into the ledger unless the text in force is the same; return the registration in force."""
+    study = plan.study
+    name = ledger_name(study)
+    lines = store.lines(f"registrations-{name}")
+    text = registered_text(study)
+    if not lines or lines[-1]["digest"] != digest(text):
+        results = len(store.hits([node.key for node in plan.nodes]))
+        line = {"digest": digest(text), "time": now(), "results": results, "seeds": list(study.seeds), "text": text}
+        store.append_line(f"registrations-{name}", line)
+        lines = store.lines(f"registrations-{name}")
+    return read(lines)
+
+
+def current(study: Study, store: Store) -> Registration | None:
+    """The registration in force, or None before the first run."""
+    lines = store.lines(f"registrations-{ledger_name(study)}")
+    return read(lines) if lines else None
+
+
+def read(lines: list[dict[str, Any]]) -> Registration:
+    """What a ledger says. The first line is never 'after the data' of this study, whatever the store held before."""
+    after: dict[str, str] = {}
+    extended = False
+    for before, line in pairwise(lines):
+        for part in ("derive", "analysis", "claims"):
+            old, new = before["text"].get(part, {}), line["text"].get(part, {})
+            for entry, body in new.items():
+                if old.get(entry) != body and line["results"]:
+                    after[entry] = line["time"][:10]
+        if line["results"] and len(line["seeds"]) > len(before["seeds"]):
+            extended = True
+    return Registration(lines[-1]["digest"], lines[0]["time"], tuple(lines), after, extended)
+
+
+def sealed_sets(plan: Plan) -> dict[str, str]:
+    """Data digest -> name, for every test split that a sealed step of the plan reads."""
+    out = {}
+    for node in plan.nodes:
+        if node.sealed:
+            data = node.spec.get("data") or next((m["data"] for m in node.models.values() if isinstance(m, dict)), None)
+            if data:
+                out[data["digest"]] = plan.sources[data["digest"]]["name"]
+    return out
+
+
+def unsealings(store: Store, data: str | None = None) -> list[dict[str, Any]]:
+    """All unsealings, or those of one data set."""
+    return [line for line in store.lines("unsealings") if data is None or data in line["data"]]
+
+
+def is_unsealed(plan_study: Study, store: Store) -> bool:
+    """Whether an unsealing covers the registration in force."""
+    registration = current(plan_study, store)
+    return registration is not None and any(line["registration"] == registration.digest for line in unsealings(store))
+
+
+def unseal(plan: Plan, store: Store) -> dict[str, Any]:
+    """Write the unsealing of the registration in force: who, when, which, how many times before for this data."""
+    registration = current(plan.study, store)
+    if registration is None:
+        raise LookupError("the study is not registered yet; run it first")
+    data = sealed_sets(plan)
+    line = {
+        "study": ledger_name(plan.study),
+        "registration": registration.digest,
+        "time": now(),
+        "who": getpass.getuser(),
+        "data": data,
+        "before": {name: len(unsealings(store, key)) for key, name in data.items()},
+    }
+    store.append_line("unsealings", line)
+    return line
