@@ -1,0 +1,212 @@
+"""The words of the command line: one table of commands, their arguments and what each says of itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+EPILOG = "Exit codes: 0 done, 1 a check found something, 2 bad input, 3 steps failed, 4 blocked or sealed, 130 stopped."
+
+
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        return getattr(import_module(f".{module}", __package__), function)(arguments)
+
+    return run
+
+
+def _study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a study file, or the name of a shipped protocol")
+    parser.add_argument("--preset", metavar="NAME", help="a named set of overrides of the study")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE",
+                        help="override one value, for instance seeds=5; may be given again")  # fmt: skip
+    parser.add_argument("--yes", action="store_true", help="really use more than 20 seeds")
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="DIR", help="where records live (default: CRUCIS_STORE, nearest .crucis)")
+    parser.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default)")
+    parser.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+
+
+def _part(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", action="append", default=[], metavar="FACTOR=LEVEL", help="a part of the cells")
+    parser.add_argument("--stages", metavar="A,B", default="", help="a part of the stages")
+
+
+def _format(parser: argparse.ArgumentParser, *choices: str) -> None:
+    parser.add_argument("--format", choices=choices, default=choices[0], help=f"default: {choices[0]}")
+
+
+def _new(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", help="a shipped protocol to copy out, or 'study' for the smallest study")
+    p.add_argument("file", nargs="?", help="where to write it (default: NAME.yaml)")
+
+
+def _check(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _format(p, "text", "json")
+
+
+def _plan(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    _part(p)
+    p.add_argument("--steps", action="store_true", help="list every step with its key and why it would run")
+    p.add_argument("--pilot", action="store_true", help="time a few real steps of what no record predicts")
+    p.add_argument("--workers", type=int, metavar="N", help="predict the wall time for N workers")
+    _format(p, "text", "json")
+
+
+def _run(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    _part(p)
+    p.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
+    p.add_argument("--again", action="append", default=[], metavar="KEY|failed", help="forget earlier failures")
+    p.add_argument("--quiet", action="store_true", help="no progress, only the closing lines")
+    p.add_argument("--stall", type=float, default=900, metavar="S", help="seconds of silence that end a worker (900)")
+
+
+def _read(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+
+
+def _list(p: argparse.ArgumentParser) -> None:
+    p.add_argument("shelf", nargs="?", help="nets, data, protocols, instruments, ... (default: all shelves)")
+
+
+def _show(p: argparse.ArgumentParser) -> None:
+    p.add_argument("what", help="a leaf, a study (prints the resolved text), or a record's key")
+    p.add_argument("--preset", metavar="NAME")
+    p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
+    p.add_argument("--store", metavar="DIR")
+
+
+def _explain(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    p.add_argument("path", help="for instance stages.model.lr, or a stage")
+    _place(p)
+
+
+def _diff(p: argparse.ArgumentParser) -> None:
+    p.add_argument("first")
+    p.add_argument("second")
+    _place(p)
+
+
+def _table(p: argparse.ArgumentParser) -> None:
+    _read(p)
+    _format(p, "text", "csv", "json")
+
+
+def _report(p: argparse.ArgumentParser) -> None:
+    _read(p)
+    p.add_argument("--force", action="store_true", help="write it again although nothing changed")
+
+
+def _verify(p: argparse.ArgumentParser) -> None:
+    p.add_argument("what", nargs="?", help="a study or a record's key (default: the whole store)")
+    p.add_argument("--preset", metavar="NAME")
+    p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
+    p.add_argument("--store", metavar="DIR")
+    p.add_argument("--data", metavar="DIR")
+
+
+def _reproduce(p: argparse.ArgumentParser) -> None:
+    p.add_argument("what", help="a record's key, or a study")
+    p.add_argument("--runs", type=int, default=1, metavar="N", help="how often to recompute (default 1)")
+    p.add_argument("--preset", metavar="NAME")
+    p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
+    p.add_argument("--workers", type=int, metavar="N")
+    _place(p)
+
+
+def _unseal(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    p.add_argument("--workers", type=int, metavar="N")
+    p.add_argument("--quiet", action="store_true")
+
+
+def _gc(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--store", metavar="DIR")
+    p.add_argument("--keep", default="90d", metavar="AGE", help="plans younger than this keep their records (90d)")
+    p.add_argument("--yes", action="store_true", help="really remove; without it, only say what would go")
+
+
+def _fmt(p: argparse.ArgumentParser) -> None:
+    p.add_argument("study", help="a study file")
+    p.add_argument("--check", action="store_true", help="change nothing; exit 1 if the file would change")
+
+
+def _schema(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--output", metavar="FILE", help="default: standard output")
+
+
+def _work(p: argparse.ArgumentParser) -> None:
+    p.add_argument("plan", help="a plan file, or its digest in the store")
+    p.add_argument("--store", metavar="DIR", required=True)
+    p.add_argument("--workers", type=int, metavar="N")
+    p.add_argument("--quiet", action="store_true")
+
+
+def _revise(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", help="a leaf (nets/mlp) or a room's file (train/fit)")
+    p.add_argument("--same-numbers", action="store_true", help="the numbers did not change: record the new digest")
+
+
+COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], None]]] = {
+    "new": ("studies", "new", "write a study to begin with", _new),
+    "check": ("studies", "check", "all faults of a study, without running anything", _check),
+    "plan": ("studies", "plan", "every step, what is cached, why the others would run, what it will cost", _plan),
+    "run": ("running", "run", "run what is missing, judge, write the report", _run),
+    "status": ("studies", "status", "what is done, failed, sealed or missing, and why", _read),
+    "list": ("shelves", "list_shelf", "what a study can use", _list),
+    "show": ("shelves", "show", "a leaf's page, a study's resolved text, or a record", _show),
+    "explain": ("studies", "explain", "how a value came about", _explain),
+    "diff": ("studies", "diff", "which steps two studies share", _diff),
+    "table": ("studies", "table", "one row per cell and seed", _table),
+    "report": ("studies", "report", "write the report from what is in the store", _report),
+    "verify": ("stores", "verify", "check every checksum and key", _verify),
+    "reproduce": ("stores", "reproduce", "compute again and compare bit for bit", _reproduce),
+    "unseal": ("running", "unseal", "run the steps that read a test split (recorded)", _unseal),
+    "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
+    "fmt": ("studies", "fmt", "put a study file into its usual order", _fmt),
+    "schema": ("shelves", "schema", "a JSON Schema of studies, for editors", _schema),
+    "work": ("running", "work", "a bare supervisor on a plan and a store", _work),
+    "revise": ("shelves", "revise", "note a change of built-in code (for those who change it)", _revise),
+}
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole parser; about two milliseconds."""
+    parser = argparse.ArgumentParser(
+        prog="crucis", epilog=EPILOG,
+        description="A laboratory for deep-learning experiments: one YAML file states a question, "
+                    "one command answers it.",
+    )  # fmt: skip
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module, function, summary, arguments) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        arguments(command)
+        command.set_defaults(run=_later(module, function))
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from .. import __version__
+
+        print(f"crucis {__version__}")
+        parser.exit()
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Words to a namespace with the command's function as `run`; exits with 2 and usage when they are off."""
+    return build().parse_args(argv)

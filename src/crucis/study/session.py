@@ -1,0 +1,173 @@
+"""One study at one store: where things lie, and the order run -> analyse -> judge -> report. What the faces call."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..canon import digest
+from ..engine.store import Store
+from ..errors import CrucisError
+from . import registry
+from .load import load_study
+from .plan import Circumstance, Plan, make_plan
+from .spec import Study
+
+if TYPE_CHECKING:
+    from ..engine.supervisor import Outcome
+    from .analyse import AnalysisResult
+    from .claims import Verdict
+    from .readings import Readings
+
+STORE = ".crucis"
+#: Modules that the fork server imports once, so that a worker starts in milliseconds.
+PRELOAD = ("torch", "crucis.study.steps")
+
+
+class NothingToDo(CrucisError):
+    """A request that the state of the store does not allow, in words."""
+
+
+def find_store(study: Study, given: str | Path | None = None) -> Path:
+    """`--store`, else CRUCIS_STORE, else the nearest `.crucis` upward from the study, else a new one beside it."""
+    named = given or os.environ.get("CRUCIS_STORE")
+    if named:
+        return Path(named)
+    start = study.folder.resolve()
+    for folder in (start, *start.parents):
+        if (folder / STORE / "store.json").is_file():
+            return folder / STORE
+    return start / STORE
+
+
+def data_root(given: str | Path | None = None) -> Path | None:
+    """Where data sets lie: `--data`, else CRUCIS_DATA, else nothing (embedded and generated sets need none)."""
+    named = given or os.environ.get("CRUCIS_DATA")
+    return Path(named).resolve() if named else None
+
+
+@dataclass
+class Session:
+    """A loaded study with its store and plan."""
+
+    study: Study
+    store: Store
+    circumstance: Circumstance
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan, made once."""
+        return make_plan(self.study, self.circumstance)
+
+    @property
+    def report_folder(self) -> Path:
+        """`report/STUDY` beside the study."""
+        return self.study.folder / "report" / registry.ledger_name(self.study)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every step that is not sealed has a record."""
+        wanted = {node.key for node in self.plan.nodes if not node.sealed or self.circumstance.unsealed}
+        return wanted <= self.store.hits(sorted(wanted))
+
+
+def open_session(
+    source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
+    store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", determinism: str = "strict",
+) -> Session:  # fmt: skip
+    """Load a study (a file or a shipped protocol's name) and open its store.
+
+    Raises:
+        StudyError: the study has faults; all of them, with their places.
+    """
+    study = load_study(source, preset=preset, sets=sets, yes=yes)
+    opened = Store(find_store(study, store))
+    unsealed = registry.is_unsealed(study, opened)
+    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed))
+
+
+def execute(
+    session: Session, *, workers: int | None = None, progress: Callable[[Any], None] | None = None,
+    stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Iterable[str] = (),
+    stall_s: float = 900,
+) -> Outcome:  # fmt: skip
+    """Register the study and run what is missing of its plan. Finished steps are never computed again."""
+    from ..engine import supervisor
+    from .cost import Predictor
+
+    plan = session.plan
+    steps = plan.steps(stages, cells)
+    plan.code.keep(session.store.root / "code")
+    registry.register(plan, session.store)
+    remember(session)
+    predictor = Predictor(plan, session.store)
+    return supervisor.run(
+        steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
+        progress=progress, again=again, cost=predictor.step_seconds,
+    )  # fmt: skip
+
+
+def remember(session: Session) -> None:
+    """Note which key each step of this study has now, so that a later plan can say what changed."""
+    latest = {node.label: node.key for node in session.plan.nodes}
+    path = session.store.root / "latest" / f"{registry.ledger_name(session.study)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(latest, sort_keys=True), encoding="utf-8")
+    aside.replace(path)
+
+
+@dataclass
+class Conclusion:
+    """What the records say: results of the analyses and verdicts of the claims."""
+
+    readings: Readings
+    results: dict[str, AnalysisResult]
+    verdicts: dict[str, Verdict]
+
+
+def conclude(session: Session) -> Conclusion:
+    """Evaluate the analyses and judge the claims on whatever is in the store; missing rows stay visible."""
+    from .analyse import analyse
+    from .claims import judge
+    from .readings import Readings
+
+    readings = Readings(session.plan, session.store)
+    results = analyse(session.study, readings)
+    return Conclusion(readings, results, judge(session.study, results, readings))
+
+
+def fingerprint(session: Session) -> str:
+    """What a report is a function of: the resolved study, the records it reads, the ledgers, the code that writes it."""
+    store = session.store
+    keys = [node.key for node in session.plan.nodes]
+    present = store.hits(keys)
+    states = {key: key in present or len(store.failures(key)) for key in keys}
+    ledgers = [store.lines(f"registrations-{registry.ledger_name(session.study)}"), store.lines("unsealings")]
+    code = sorted(
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for room in ("report", "stats", "study")
+        for path in (Path(__file__).parent.parent / room).rglob("*")
+        if path.suffix in (".py", ".html", ".css", ".js")
+    )
+    return digest([dict(session.study.resolved), states, ledgers, code])
+
+
+def write_report(session: Session, *, force: bool = False) -> Path:
+    """Write the study's page, unless the one that is there was written from the same records by the same code."""
+    folder = session.report_folder
+    mark, page = folder / ".fingerprint", folder / "index.html"
+    current = fingerprint(session)
+    if not force and page.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == current:
+        return page
+    from .. import report
+    from .publish import page_of
+
+    written = report.build(page_of(session, conclude(session)), folder)
+    mark.write_text(current, encoding="utf-8")
+    return written

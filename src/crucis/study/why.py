@@ -1,0 +1,75 @@
+"""Why a step would run: what differs between its spec and that of the step that stood in its place before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..engine.store import Store
+from . import registry
+from .plan import Node, Plan
+
+
+class Why:
+    """Sentences for the missing steps of a plan, from the keys that the study had at its last run."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.store = store
+        self.current = {node.key: node for node in plan.nodes}
+        path = store.root / "latest" / f"{registry.ledger_name(plan.study)}.json"
+        self.latest: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self._labels = {key: label for label, key in self.latest.items()}
+        self._memo: dict[str, str] = {}
+
+    def reason(self, node: Node) -> str:
+        """One sentence without a full stop, such as `params.lr: 0.1 -> 0.05`."""
+        if node.key not in self._memo:
+            self._memo[node.key] = self._reason(node)
+        return self._memo[node.key]
+
+    def _reason(self, node: Node) -> str:
+        failures = self.store.failures(node.key)
+        if failures:
+            return f"failed before ({failures[-1].get('code', 'unknown')}, {len(failures)} tries)"
+        before = self.latest.get(node.label)
+        if before == node.key:
+            return "was planned before and has not finished"
+        if before is None:
+            return "new" if not self.latest else "new in this study"
+        record = self.store.read(before)
+        if record is None:
+            return "its identity changed before it ever finished"
+        return "; ".join(differences(record.spec, node.spec, self._input_name)) or "its identity changed"
+
+    def _input_name(self, key: str) -> str:
+        node = self.current.get(key)
+        return node.label if node is not None else self._labels.get(key, key[:12])
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], name: Any = None, path: str = "") -> list[str]:
+    """The places where two specs differ, in words: `params.lr: 0.1 -> 0.05`, `the code of net changed`."""
+    out = []
+    for key in sorted({*before, *after}):
+        here = f"{path}.{key}" if path else key
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        if key == "source":
+            out.append(f"the code of {path or 'the leaf'} changed")
+        elif path == "inputs":
+            out.append(f"its input '{key}' changed")
+        elif key in ("revision", "rooms"):
+            out.append(f"{path + ': ' if path else ''}built-in code was revised ({old} -> {new})")
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            out += differences(old, new, name, here)
+        else:
+            out.append(f"{here}: {_short(old)} -> {_short(new)}")
+    return out
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "(default)"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."
