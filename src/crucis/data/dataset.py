@@ -136,8 +136,8 @@ class Dataset:
 
     def mapped(self, change: Callable[[Split], Split], **fields: Any) -> Dataset:
         """A copy with `change` applied to every split alike, the sealed one included, and other fields replaced."""
-        splits = {name: change(getattr(self, name)) for name in SPLITS}
-        return replace(self, **splits, **fields)
+        parts = {"train": change(self.train), "validation": change(self.validation), "test": change(self.test)}
+        return replace(self, **{**parts, **fields})
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def _file() -> Path:
     raise DataError("digits: scikit-learn, which ships these images, is not installed")
 
 
-def load(root: Path | None) -> Raw:
+def load(root: Path | None) -> Raw:  # noqa: ARG001
     """Images uint8 (1797, 8, 8, 1); the 17 grey levels 0 to 16 are spread over 0 to 255."""
     path = _file()
     try:

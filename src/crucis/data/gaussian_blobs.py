@@ -18,7 +18,7 @@ LIMITS = {"n": "[30, 10000000]", "dimensions": "[1, 100000]", "classes": "[2, 10
 
 
 def load(
-    root: Path | None,
+    root: Path | None,  # noqa: ARG001
     *,
     n: int = 2000,
     dimensions: int = 2,

@@ -124,7 +124,8 @@ def recall_arrays(request: str) -> Dataset | None:
         if content_digest(splits, info.class_names, info.coarse) != info.digest:
             raise ValueError("other content than described")
         return Dataset(
-            name=head["name"], kind=head["kind"], classes=info.classes, class_names=info.class_names, **splits,
+            name=head["name"], kind=head["kind"], classes=info.classes, class_names=info.class_names,
+            train=splits["train"], validation=splits["validation"], test=splits["test"],
             mean=tuple(head["mean"]), std=tuple(head["std"]), digest=info.digest, coarse=info.coarse,
             coarse_names=info.coarse_names, duplicates_removed=info.duplicates_removed,
             active=tuple(range(info.classes)),

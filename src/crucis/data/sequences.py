@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from .dataset import DataError, Dataset, Info
@@ -25,7 +26,7 @@ def class_disjoint(data: Dataset | Info, tasks: int, *, shuffle: int | None = No
     ranked = list(range(data.classes)) if shuffle is None else order(data.classes, shuffle, "tasks").tolist()
     size, extra = divmod(data.classes, tasks)
     starts = [i * size + min(i, extra) for i in range(tasks + 1)]
-    return [{"classes": sorted(ranked[a:b])} for a, b in zip(starts, starts[1:], strict=False)]
+    return [{"classes": sorted(ranked[a:b])} for a, b in pairwise(starts)]
 
 
 def permutations(tasks: int, view: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def _coverage(size: int, kind: np.ndarray, radius: np.ndarray, centre: np.ndarra
 
 
 def load(
-    root: Path | None,
+    root: Path | None,  # noqa: ARG001
     *,
     n: int = 4000,
     size: int = 32,

@@ -17,7 +17,13 @@ LIMITS = {"n": "[30, 10000000]", "classes": "[2, 100]", "turns": "(0, 20]", "noi
 
 
 def load(
-    root: Path | None, *, n: int = 2000, classes: int = 2, turns: float = 1.5, noise: float = 0.02, variant: int = 0
+    root: Path | None,  # noqa: ARG001
+    *,
+    n: int = 2000,
+    classes: int = 2,
+    turns: float = 1.5,
+    noise: float = 0.02,
+    variant: int = 0,
 ) -> Raw:
     """Vectors float32 (n, 2); radius 0.05 to 1, even along the arm's angle.
 

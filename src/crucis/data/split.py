@@ -106,7 +106,7 @@ def _checked(raw: Raw, name: str) -> str:
             continue
         if len(x) != len(y) or x.shape[1:] != raw.x.shape[1:] or x.dtype != raw.x.dtype:
             raise DataError(f"{name}: the {label}examples {x.shape} and labels {y.shape} do not fit {raw.x.shape}")
-        if len(y) and not (0 <= int(y.min()) and int(y.max()) < len(raw.class_names)):
+        if len(y) and (int(y.min()) < 0 or int(y.max()) >= len(raw.class_names)):
             raise DataError(f"{name}: {label}labels run from {y.min()} to {y.max()} for {len(raw.class_names)} classes")
         if not image and not np.isfinite(x).all():
             raise DataError(f"{name}: the {label}vectors hold values that are not finite")
@@ -144,7 +144,8 @@ def make(raw: Raw, name: str) -> Dataset:
             raise DataError(f"{name}: the {label} split would be empty ({len(raw.y)} examples in all)")
     mean, deviation = statistics(splits["train"].x)
     return Dataset(
-        name=name, kind=kind, classes=len(raw.class_names), class_names=tuple(raw.class_names), **splits,
+        name=name, kind=kind, classes=len(raw.class_names), class_names=tuple(raw.class_names),
+        train=splits["train"], validation=splits["validation"], test=splits["test"],
         mean=mean, std=deviation, digest=content_digest(splits, tuple(raw.class_names), tuple(raw.coarse)),
         coarse=tuple(raw.coarse), coarse_names=tuple(raw.coarse_names), duplicates_removed=removed,
         active=tuple(range(len(raw.class_names))),

@@ -1,1 +1,1 @@
-"""Crucis."""
+"""The shelf of augmentations; how they compose stands in `crucis.data.augmenting`."""

@@ -1,0 +1,154 @@
+"""A split resident on the device: one gather gives a normalised, augmented batch.
+
+Images stay uint8, each pixel packed into one 32-bit word where it has three or four channels, so that a crop and a flip
+of a whole batch are one gather of words. Rows of channels come out last, seen as NCHW: channels-last for free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .augmenting import Drawn, Geometry, Mask, Mix
+from .dataset import DataError, Dataset, Split
+
+
+def _words(x: np.ndarray) -> Tensor:
+    """All pixels and one black one behind them: int32 (N*H*W + 1,), or uint8 (N*H*W + 1, C)."""
+    channels = x.shape[-1]
+    flat = x.reshape(-1, channels)
+    if channels in (3, 4):
+        packed = np.zeros((len(flat) + 1, 4), np.uint8)
+        packed[:-1, :channels] = flat
+        return torch.from_numpy(packed.view(np.int32)[:, 0])
+    padded = np.zeros((len(flat) + 1, channels), np.uint8)
+    padded[:-1] = flat
+    return torch.from_numpy(padded[:, 0].copy() if channels == 1 else padded)
+
+
+class Resident:
+    """A split on a device.
+
+    Args:
+        split: images uint8 (N, H, W, C) or vectors float32 (N, D); copied.
+        mean, std: as `Dataset.mean` and `Dataset.std`.
+        device: where batches are made.
+        classes: outputs of the network; needed only for soft labels (mixup).
+
+    Attributes:
+        n: examples.
+        shape: (C, H, W) or (D,).
+        y: labels, int64 (N,) on the device.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str | torch.device = "cpu",
+        *,
+        classes: int | None = None,
+    ) -> None:
+        self.n, self.device, self.classes = len(split), torch.device(device), classes
+        self.y = torch.from_numpy(np.array(split.y, dtype=np.int64)).to(self.device)
+        size = split.x.shape[1:]
+        self.image = split.x.ndim == 4
+        centre, spread = np.array(mean, dtype=np.float64), np.array(std, dtype=np.float64)
+        if not self.image:
+            self.shape: tuple[int, ...] = (size[0],)
+            self.x = torch.from_numpy(((split.x - centre) / spread).astype(np.float32)).to(self.device)
+            return
+        self.shape = (size[2], size[0], size[1])
+        self.x = _words(split.x).to(self.device)
+        self._scale = torch.from_numpy((1 / (255 * spread)).astype(np.float32)).to(self.device)
+        self._shift = torch.from_numpy((-centre / spread).astype(np.float32)).to(self.device)
+        # Twice the number of pixels must fit, since both coordinates may point outside.
+        self._index_type = torch.int32 if 2 * len(self.x) < 1 << 31 else torch.int64
+        self._rows = torch.arange(size[0], dtype=torch.int32, device=self.device)[None]
+        self._columns = torch.arange(size[1], dtype=torch.int32, device=self.device)[None]
+
+    @classmethod
+    def of(cls, data: Dataset, split: str, device: str | torch.device = "cpu") -> Resident:
+        """A split of a data set, with its statistics. The test split answers only when it is unsealed."""
+        return cls(data.split(split), data.mean, data.std, device, classes=data.classes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held on the device."""
+        return self.x.nbytes + self.y.nbytes
+
+    def gather(self, index: Tensor, augment: Drawn | None = None) -> tuple[Tensor, Tensor]:
+        """The examples at `index`.
+
+        Args:
+            index: int64 (B,), on the device.
+            augment: the parameters of these B samples, or None.
+
+        Returns:
+            x float32 (B, C, H, W) in channels-last memory, or (B, D); y int64 (B,), or with a mix float32 (B, classes).
+        """
+        y = self.y.index_select(0, index)
+        if not self.image:
+            x = self.x.index_select(0, index)
+            return self._mixed(x, y, augment) if augment else (x, y)
+        places = self._places(index, augment)
+        x = self._normalised(self.x.index_select(0, places.reshape(-1)), len(index))
+        if augment is None:
+            return x, y
+        for step, params in augment.of("mask"):
+            assert isinstance(step, Mask)
+            rows, columns = step.blank(self.shape, params)
+            x.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+        return self._mixed(x, y, augment)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All examples in order, `size` at a time; the last batch may be smaller."""
+        every = torch.arange(self.n, device=self.device)
+        for part in every.split(size):
+            yield self.gather(part)
+
+    def _places(self, index: Tensor, augment: Drawn | None) -> Tensor:
+        """The word of every pixel, (B, H, W)."""
+        _, height, width = self.shape
+        rows, columns = self._rows, self._columns
+        moves = augment.of("geometry") if augment else []
+        if moves:
+            rows, columns = rows.expand(len(index), height), columns.expand(len(index), width)
+        for step, params in reversed(moves):  # from the result back to the source
+            assert isinstance(step, Geometry)
+            rows, columns = step.source(rows, columns, self.shape, params)
+        base = index.to(self._index_type)[:, None] * (height * width)
+        down = base + rows.to(self._index_type) * width
+        right = columns.to(self._index_type)
+        if not moves:
+            return down[:, :, None] + right[:, None, :]
+        black = len(self.x) - 1
+        down = torch.where(rows < 0, black, down)
+        right = torch.where((columns < 0) | (columns >= width), black, right)
+        return (down[:, :, None] + right[:, None, :]).clamp_(max=black)
+
+    def _normalised(self, words: Tensor, count: int) -> Tensor:
+        channels, height, width = self.shape
+        if words.dtype == torch.int32:
+            words = words.view(torch.uint8).view(count, height, width, 4)[..., :channels]
+        else:
+            words = words.view(count, height, width, channels)
+        # Two roundings, one per operation: the same bits in a batch, for a single image and on every vector unit.
+        x = words.to(torch.float32, memory_format=torch.contiguous_format).mul_(self._scale).add_(self._shift)
+        return x.permute(0, 3, 1, 2)
+
+    def _mixed(self, x: Tensor, y: Tensor, augment: Drawn) -> tuple[Tensor, Tensor]:
+        for step, params in augment.of("mix"):
+            assert isinstance(step, Mix)
+            if self.classes is None:
+                raise DataError("augment: a mix needs the number of classes; give Resident(..., classes=...)")
+            partner, weight = step.partners(params)
+            own = weight.view(-1, *[1] * (x.ndim - 1))
+            x = x * own + x.index_select(0, partner) * (1 - own)
+            hot = torch.nn.functional.one_hot(y, self.classes).to(torch.float32)
+            return x, hot * weight[:, None] + hot.index_select(0, partner) * (1 - weight[:, None])
+        return x, y
