@@ -1,0 +1,123 @@
+"""Supervised training of a classifier with cross-entropy.
+
+The loss of a batch is the mean over its examples of -log softmax(logits)[label], with label smoothing s against the
+target (1 - s) one-hot + s / K. Batches are consecutive pieces of a fresh permutation per epoch; examples that fill no
+last batch wait for another epoch. Weights are kept in fp32. Evaluations use the weights that the record will hold:
+the running average where `ema` is set.
+
+Columns: `accuracy` and `loss` on the validation split, `train_accuracy` and `train_loss` on the training split, both
+without augmentation, with the final weights in evaluation mode; `curve` is the validation accuracy at each evaluation;
+`reach` is the first evaluated step with at least that share of the final accuracy. The file `curve.npz` has one row
+per evaluation: step, epoch, train_loss and train_accuracy (running means since the row before, in training mode),
+loss, accuracy (validation), lr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...types import Leaf, Length, LengthOrShare
+from ..settings import resolve
+
+if TYPE_CHECKING:
+    from ...records import Context, Result
+    from ..fit import Job
+
+REVISION = 1
+RANDOM = True
+COLUMNS = {
+    "accuracy": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": True},
+    "loss": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
+    "train_accuracy": {"unit": "fraction", "range": [0, 1], "axes": []},
+    "train_loss": {"unit": "nats", "range": [0, None], "axes": []},
+    "parameters": {"unit": "count", "range": [0, None], "axes": []},
+    "steps": {"unit": "count", "range": [0, None], "axes": []},
+    "best_step": {"unit": "count", "range": [0, None], "axes": []},
+    "best_accuracy": {"unit": "fraction", "range": [0, 1], "axes": []},
+    "best_loss": {"unit": "nats", "range": [0, None], "axes": []},
+    "seconds": {"unit": "seconds", "range": [0, None], "axes": [], "cost": True},
+    "memory": {"unit": "bytes", "range": [0, None], "axes": [], "cost": True},
+    "curve": {"unit": "fraction", "range": [0, 1], "axes": ["step"]},
+    "reach": {"unit": "count", "range": [0, None], "axes": ["share"]},
+}
+AXES = {"share": ["50%", "75%", "90%", "95%", "99%"]}
+LIMITS = {
+    "batch": "[1, 1000000]",
+    "lr": "[0, 1000]",
+    "weight_decay": "[0, 10]",
+    "label_smoothing": "[0, 1)",
+    "clip": "(0, 1000000]",
+    "accumulate": "[1, 10000]",
+    "ema": "[0, 1)",
+    "patience": "[1, 100000]",
+}
+LEAVES = {"optimiser": "optimisers", "schedule": "schedules", "augment": "augment"}
+
+
+def train(
+    job: Job,
+    ctx: Context,
+    *,
+    length: Length = "20 epochs",
+    batch: int = 128,
+    lr: float = 0.1,
+    optimiser: Leaf = "sgd",
+    weight_decay: float = 0.0005,
+    decay_on: Literal["weights", "all"] = "weights",
+    schedule: Leaf = "cosine",
+    warmup: LengthOrShare = 0.05,
+    label_smoothing: float = 0.0,
+    clip: float | None = None,
+    accumulate: int = 1,
+    ema: float | None = None,
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
+    compile: bool = False,
+    augment: list[Leaf] = [],  # noqa: B006 - a literal that is read, never changed
+    select: Literal["accuracy", "loss"] | None = None,
+    patience: int | None = None,
+    evaluate_every: Length = "1 epochs",
+    head: Literal["shared", "per_task"] = "shared",
+    on_memory: Literal["stop", "halve_batch"] = "stop",
+) -> Result:
+    """Train `job.build()` (or `job.initial`) on `job.data`; the defaults are the house recipe `sgd-cosine`.
+
+    Args:
+        length: how long, in epochs or optimiser steps (written `for` in a study).
+        batch: examples per optimiser step; a smaller training split is one batch.
+        lr: peak learning rate.
+        optimiser: the update rule.
+        weight_decay: its strength.
+        decay_on: `weights`: parameters with two or more dimensions that the network does not exempt; or `all`.
+        schedule: the course of the learning rate.
+        warmup: linear rise at the start, as a share of training or a length.
+        label_smoothing: share of the target spread over all classes, 0 to below 1.
+        clip: largest Euclidean norm of the whole gradient.
+        accumulate: chunks that a batch is computed in; batch norm sees the chunks.
+        ema: memory of the running average of the weights, per step; the average is what is evaluated and kept.
+        precision: of the arithmetic; fp16 is not offered yet.
+        compile: compile the network (worth it for long runs only).
+        augment: augmentations of the training images, applied in this order.
+        select: validation metric that decides which checkpoint is `best`.
+        patience: evaluations without improvement of `select` after which training ends.
+        evaluate_every: distance of evaluations on the validation split.
+        head: `per_task` compares only the classes that the view keeps.
+        on_memory: reaction to exhausted device memory; halve_batch is not offered yet.
+
+    Returns:
+        Values of the columns above; files `model.safetensors` (the last weights) and `curve.npz`.
+
+    Raises:
+        Divergence: the loss of a step was not finite; names the first such step.
+        Stopped: asked to stop; the checkpoint in `ctx.scratch` continues bit for bit.
+    """
+    from ..fit import fit, result
+
+    given: dict[str, Any] = {
+        "length": length, "batch": batch, "lr": lr, "optimiser": optimiser, "weight_decay": weight_decay,
+        "decay_on": decay_on, "schedule": schedule, "warmup": warmup, "label_smoothing": label_smoothing,
+        "clip": clip, "accumulate": accumulate, "ema": ema, "precision": precision, "compile": compile,
+        "augment": augment, "select": select, "patience": patience, "evaluate_every": evaluate_every,
+        "head": head, "on_memory": on_memory,
+    }  # fmt: skip
+    return result(fit(replace(job, settings=resolve(given, len(job.data.train))), ctx))

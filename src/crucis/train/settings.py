@@ -1,0 +1,248 @@
+"""What one training run is told: hyper-parameters checked against each other and converted to optimiser steps.
+
+Imports no torch, because a plan calls it for every step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import shelf
+from ..errors import CrucisError, did_you_mean
+from ..lengths import Length
+
+METRICS = ("accuracy", "loss")
+PRECISIONS = ("fp32", "tf32", "bf16")
+#: Above this share of the training examples, those that do not fill a last batch are mentioned in the record.
+DROPPED_WORTH_SAYING = 0.01
+
+
+class SettingsError(CrucisError, ValueError):
+    """Training parameters that do not fit together. `parameter` names the one to change."""
+
+    def __init__(self, parameter: str, text: str) -> None:
+        self.parameter = parameter
+        super().__init__(f"{parameter}: {text}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A leaf that a parameter chose: its name, its written parameters, and its function if it is a user's own."""
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    entry: Callable[..., Any] | None = None
+
+    def load(self, shelf_name: str) -> Callable[..., Any]:
+        """The leaf's entry function; imports the leaf."""
+        return self.entry or shelf.load(shelf.leaf(shelf_name, self.name))
+
+
+def choice(value: Any, parameter: str) -> Choice:
+    """Any spelling of a leaf: `name`, `{name: {...}}`, an identity `{"leaf": ..., "params": ...}`, or an object with
+    `name` and `params` (and perhaps `entry`)."""
+    if isinstance(value, Choice):
+        return value
+    if isinstance(value, str):
+        return Choice(value)
+    if hasattr(value, "name") and hasattr(value, "params"):
+        return Choice(value.name, dict(value.params), getattr(value, "entry", None))
+    if isinstance(value, Mapping) and "leaf" in value:
+        return Choice(value["leaf"], dict(value.get("params") or {}), value.get("entry"))
+    if isinstance(value, Mapping) and callable(value.get("entry")):
+        return Choice(value.get("name", "own"), dict(value.get("params") or {}), value["entry"])
+    if isinstance(value, Mapping) and len(value) == 1:
+        name, params = next(iter(value.items()))
+        return Choice(name, dict(params or {}))
+    raise SettingsError(parameter, f"expected a name or {{name: {{parameter: value}}}}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A resolved training run. Steps are optimiser steps; `batch` examples make one of them.
+
+    Attributes:
+        params: the parameters that were resolved, so that a continuation can change some and resolve again.
+        n_train: examples of the training split.
+        batch: examples of one optimiser step, also when `accumulate` splits it into chunks.
+        per_epoch, total_steps, evaluate_every, warmup_steps: optimiser steps.
+        dropped: examples of an epoch's order that fill no batch.
+    """
+
+    params: Mapping[str, Any]
+    n_train: int
+    batch: int
+    steps_per_epoch: int
+    total_steps: int
+    lr: float
+    optimiser: Choice
+    weight_decay: float
+    decay_on: str
+    schedule: Choice
+    warmup_steps: int
+    label_smoothing: float
+    clip: float | None
+    accumulate: int
+    ema: float | None
+    precision: str
+    compile: bool
+    augment: tuple[Choice, ...]
+    select: str | None
+    patience: int | None
+    evaluate_every: int
+    head: str
+    dropped: int
+
+    def multipliers(self) -> list[float]:
+        """The schedule as one factor of `lr` per optimiser step. Torch-free.
+
+        Linear warm-up over the first W steps: (k + 1) / W of the value the schedule starts with. A schedule whose
+        leaf declares `AFTER_WARMUP = True` spans the steps that are left; any other counts from the first step, so
+        that its milestones stay where they are written.
+        """
+        leaf = self.schedule.load("schedules")
+        after = getattr(_module(leaf), "AFTER_WARMUP", False)
+        warm, total = min(self.warmup_steps, self.total_steps), self.total_steps
+        body = [float(x) for x in leaf(total - warm if after else total, self.steps_per_epoch, **self.schedule.params)]
+        body = ([body[0] if body else 1.0] * warm + body) if after else body
+        if len(body) != total:
+            raise SettingsError("schedule", f"{self.schedule.name} gave {len(body)} values for {total} steps")
+        return [(k + 1) / warm * body[0] if k < warm else body[k] for k in range(total)]
+
+
+def _module(function: Callable[..., Any]) -> Any:
+    import sys
+
+    return sys.modules.get(function.__module__)
+
+
+def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
+    """The settings that the parameters of `supervised` mean for a training split of `n_train` examples.
+
+    Parameters that are not given take the protocol's defaults; names it does not know are left to the protocol that
+    has them.
+
+    Raises:
+        SettingsError: values that are out of range or exclude each other, with the parameter and a way out.
+    """
+    given = {**defaults(), **params}
+    _refuse_later_work(given)
+    if n_train < 1:
+        raise SettingsError("data", "the training split is empty")
+    written = _number(given, "batch", 1)
+    batch = min(written, n_train)
+    per_epoch = n_train // batch
+    total = _steps(given, "length", per_epoch)
+    accumulate = _number(given, "accumulate", 1)
+    if batch % accumulate:
+        raise SettingsError("accumulate", f"{accumulate} chunks do not divide a batch of {batch} examples")
+    schedule = _known(choice(given["schedule"], "schedule"), "schedules", "schedule")
+    settings = Settings(
+        params=dict(given), n_train=n_train, batch=batch, steps_per_epoch=per_epoch, total_steps=total,
+        lr=_real(given, "lr", 0.0), weight_decay=_real(given, "weight_decay", 0.0),
+        optimiser=_known(choice(given["optimiser"], "optimiser"), "optimisers", "optimiser"),
+        decay_on=_one_of(given, "decay_on", ("weights", "all")), schedule=schedule,
+        warmup_steps=_warmup(given["warmup"], per_epoch, total), accumulate=accumulate,
+        label_smoothing=_real(given, "label_smoothing", 0.0, below=1.0),
+        clip=None if given["clip"] is None else _real(given, "clip", 0.0, above=True),
+        ema=None if given["ema"] is None else _real(given, "ema", 0.0, below=1.0),
+        precision=_one_of(given, "precision", PRECISIONS), compile=bool(given["compile"]),
+        augment=tuple(_known(choice(item, "augment"), "augment", "augment") for item in given["augment"] or ()),
+        select=None if given["select"] is None else _one_of(given, "select", METRICS),
+        patience=None if given["patience"] is None else _number(given, "patience", 1),
+        evaluate_every=max(1, _steps(given, "evaluate_every", per_epoch)),
+        head=_one_of(given, "head", ("shared", "per_task")), dropped=n_train - per_epoch * batch,
+    )  # fmt: skip
+    _agree(settings)
+    return settings
+
+
+def defaults() -> dict[str, Any]:
+    """The defaults of the protocol `supervised`, read from its source."""
+    return {name: param.default for name, param in shelf.leaf("train", "supervised").params.items()}
+
+
+def _refuse_later_work(given: Mapping[str, Any]) -> None:
+    if given["precision"] == "fp16":
+        raise SettingsError("precision", "fp16 needs loss scaling, which is not offered yet; write bf16 or fp32")
+    if given["on_memory"] == "halve_batch":
+        raise SettingsError("on_memory", "halve_batch is not offered yet; write stop, or a smaller batch")
+    if given["on_memory"] != "stop":
+        raise SettingsError("on_memory", f"expected stop, got {given['on_memory']!r}")
+    if given.get("watch"):
+        raise SettingsError("watch", "reactions during training are not offered yet; leave it out")
+
+
+def _agree(settings: Settings) -> None:
+    if settings.patience is not None and settings.select is None:
+        raise SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")
+    if settings.warmup_steps and settings.schedule.name == "one_cycle":
+        raise SettingsError("warmup", "one_cycle has its own rise (its parameter 'rise'); write warmup: 0 beside it")
+
+
+def _known(chosen: Choice, shelf_name: str, parameter: str) -> Choice:
+    names = shelf.names(shelf_name)
+    if chosen.entry is None and not _own(chosen.name) and chosen.name not in names:
+        known = ", ".join(names) or "none"
+        raise SettingsError(parameter, f"no '{chosen.name}'; there are {known}.{did_you_mean(chosen.name, names)}")
+    return chosen
+
+
+def _own(name: str) -> bool:
+    return ":" in name or Path(name).suffix == ".py"
+
+
+def _steps(given: Mapping[str, Any], name: str, per_epoch: int) -> int:
+    try:
+        length = Length.parse(str(given[name]))
+    except ValueError as error:
+        raise SettingsError(name, str(error)) from None
+    if length.unit == "plateau":
+        raise SettingsError(name, "'plateau' is not offered yet; write a length with select and patience beside it")
+    return length.steps(per_epoch)
+
+
+def _warmup(value: Any, per_epoch: int, total: int) -> int:
+    """Steps of a share (`0.05`, `"5%"`) or a length; a share is rounded to the nearest step."""
+    share = None
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            share = float(value.strip()[:-1]) / 100
+        except ValueError:
+            raise SettingsError("warmup", f"{value!r} is no share; write 5% or '3 epochs'") from None
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        share = float(value)
+    if share is not None:
+        if not 0 <= share <= 1:
+            raise SettingsError("warmup", f"a share lies between 0 and 1, got {value}; lengths are written '3 epochs'")
+        return math.floor(share * total + 0.5)
+    return min(total, _steps({"warmup": value}, "warmup", per_epoch))
+
+
+def _number(given: Mapping[str, Any], name: str, least: int) -> int:
+    value = given[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(name, f"expected a whole number of at least {least}, got {value!r}")
+    return value
+
+
+def _real(given: Mapping[str, Any], name: str, least: float, *, below: float = math.inf, above: bool = False) -> float:
+    value = given[name]
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < below
+    if not fits or (above and value == least):
+        upper = f" and below {below:g}" if below < math.inf else ""
+        raise SettingsError(
+            name, f"expected a number {'above' if above else 'of at least'} {least:g}{upper}, got {value!r}"
+        )
+    return float(value)
+
+
+def _one_of(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
+    value = given[name]
+    if value not in known:
+        raise SettingsError(name, f"expected {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}")
+    return str(value)
