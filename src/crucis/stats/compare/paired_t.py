@@ -1,0 +1,80 @@
+"""Paired t-test: mean difference of pairs that agree in everything but the treatment.
+
+Effect = mean of a - b (or the geometric mean of a / b), interval and p by Student's t with n - 1 degrees of freedom;
+exact for normal differences, whatever the seeds have in common. With 3 to 5 pairs from a skewed distribution the
+interval covers a few points less than it says (88 % instead of 95 % for 5 exponential differences); then ask
+`permutation` as well.
+
+Reference case: a - b = 1, 2, 3 gives effect 2, t = 3.4641, p = 0.0742, interval -0.484 to 4.484.
+Source: Student (1908), doi:10.1093/biomet/6.1.1; dz: Cohen (1988).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from ...errors import Refusal
+from .. import effects, power
+from ..differences import back, of_pairs
+from ..table import Pairs
+from ..tails import t_quantile, t_two_sided
+
+REVISION = 1
+RANDOM = False
+COLUMNS = {
+    "effect": {"unit": "same", "range": [None, None], "axes": [], "headline": True, "interval": ["low", "high"]},
+    "low": {"unit": "same", "range": [None, None], "axes": []},
+    "high": {"unit": "same", "range": [None, None], "axes": []},
+    "p": {"unit": "probability", "range": [0, 1], "axes": [], "headline": True},
+    "p_raw": {"unit": "probability", "range": [0, 1], "axes": []},
+    "n": {"unit": "count", "range": [0, None], "axes": []},
+    "n_planned": {"unit": "count", "range": [0, None], "axes": []},
+    "se": {"unit": "same", "range": [0, None], "axes": []},
+    "dz": {"unit": "sd", "range": [None, None], "axes": [], "interval": ["dz_low", "dz_high"]},
+    "dz_low": {"unit": "sd", "range": [None, None], "axes": []},
+    "dz_high": {"unit": "sd", "range": [None, None], "axes": []},
+    "g": {"unit": "sd", "range": [None, None], "axes": []},
+    "smallest_detectable": {"unit": "same", "range": [0, None], "axes": []},
+}
+
+
+def estimate(
+    table: Pairs, *, confidence: float = 0.95, scale: Literal["difference", "ratio"] = "difference"
+) -> dict[str, float | None]:
+    """The mean difference of pairs with its interval, p, effect size and the smallest effect that n can detect.
+
+    Args:
+        confidence: of every interval, in (0, 1).
+        scale: `difference` (a - b, in the column's unit) or `ratio` (a / b, geometric mean; values above 0).
+
+    Returns:
+        the columns without `p` corrected and `n_planned`, which the study adds. `se` is on the scale of the test
+        (of logarithms for `ratio`); `smallest_detectable` is the effect found with a power of 80 % at the level
+        (1 - confidence) / family, at the standard deviation observed here.
+
+    Raises:
+        Refusal: fewer than two pairs; all differences equal, so that t has no standard error; ratios of values <= 0.
+
+    Cost: below a millisecond.
+    """
+    d, size = of_pairs(table, scale)
+    n, mean = len(d), float(d.mean())
+    sd = effects.spread_of(d, size)
+    if sd == 0.0:
+        raise Refusal("degenerate", f"all {n} differences equal {mean:.6g}: without spread there is no t-test")
+    se, to = sd / math.sqrt(n), back(scale)
+    reach = t_quantile(0.5 + 0.5 * confidence, n - 1) * se
+    smallest = power.detectable_pairs(n, (1.0 - confidence) / table.family)
+    p = t_two_sided(mean / se, n - 1)
+    return {
+        "effect": to(mean),
+        "low": to(mean - reach),
+        "high": to(mean + reach),
+        "p": p,
+        "p_raw": p,
+        "n": n,
+        "se": se,
+        **effects.paired(mean, sd, n, confidence),
+        "smallest_detectable": None if smallest is None else to(smallest * sd),
+    }
