@@ -131,7 +131,7 @@ def test_reference_parts():
         ("a + ", 5, "ends where a number"),
         ("$net", 1, "start of a value"),
         ("a@step", 2, "an axis, '=' and a value"),
-        ("a@s=1@s=2", 4, "given twice"),
+        ("a@s=1@s=2", 6, "given twice"),
         ("1/0", 1, "divides by zero"),
         ("1e999", 1, "too large"),
         ("Model.loss", 1, "lower case"),
