@@ -1,1 +1,1 @@
-"""Crucis."""
+"""Content-addressed steps, their store, leases, workers and journal. Knows no deep learning and imports no numpy."""
