@@ -1,78 +1,105 @@
 """What a page says, as plain values: frozen dataclasses that the study fills in and `report.build` sets in type.
 
-Nothing here is computed by the report: every estimate, interval, band, fit line and verdict arrives finished. Texts are
-plain text (never markup); numbers are unrounded, the report rounds them. Sequences may be tuples, lists or numpy arrays.
+Nothing here is computed by the report: every estimate, interval, band, fit line and verdict arrives finished. Texts
+are plain text (never markup); numbers are unrounded, the report rounds them. Sequences may be tuples, lists or arrays.
+The data of pictures is in `pictures`, the values of tables in `values`; both are names of this module as well.
 Nothing may depend on when or how often the page is made (no "cached in this run", no date of rendering): the same
 content gives the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from crucis.report.pictures import (
+    Axis as Axis,
+)
+from crucis.report.pictures import (
+    Barcode as Barcode,
+)
+from crucis.report.pictures import (
+    Bars as Bars,
+)
+from crucis.report.pictures import (
+    Cloud as Cloud,
+)
+from crucis.report.pictures import (
+    Contour as Contour,
+)
+from crucis.report.pictures import (
+    Curves as Curves,
+)
+from crucis.report.pictures import (
+    Diagram as Diagram,
+)
+from crucis.report.pictures import (
+    Dot as Dot,
+)
+from crucis.report.pictures import (
+    Dots as Dots,
+)
+from crucis.report.pictures import (
+    Effect as Effect,
+)
+from crucis.report.pictures import (
+    FigureData as FigureData,
+)
+from crucis.report.pictures import (
+    Fit as Fit,
+)
+from crucis.report.pictures import (
+    Forest as Forest,
+)
+from crucis.report.pictures import (
+    Line as Line,
+)
+from crucis.report.pictures import (
+    LinePanel as LinePanel,
+)
+from crucis.report.pictures import (
+    Retention as Retention,
+)
+from crucis.report.pictures import (
+    Scatter as Scatter,
+)
+from crucis.report.pictures import (
+    ScatterPanel as ScatterPanel,
+)
+from crucis.report.pictures import (
+    Slice as Slice,
+)
+from crucis.report.pictures import (
+    Surface as Surface,
+)
+from crucis.report.values import (
+    COLUMN_KINDS as COLUMN_KINDS,
+)
+from crucis.report.values import (
+    STATES as STATES,
+)
+from crucis.report.values import (
+    Absent as Absent,
+)
+from crucis.report.values import (
+    Cell as Cell,
+)
+from crucis.report.values import (
+    Column as Column,
+)
+from crucis.report.values import (
+    Estimate as Estimate,
+)
+from crucis.report.values import (
+    Row as Row,
+)
+from crucis.report.values import (
+    Table as Table,
+)
 
 #: Words of a verdict, and of one criterion.
 OUTCOMES = ("supported", "refuted", "inconclusive", "not judged")
 HOLDS = ("holds", "fails", "cannot tell")
-#: Why a value is not there.
-STATES = ("missing", "refused", "failed", "diverged", "sealed", "excluded")
-#: What a column holds. `estimate`: `Estimate` with its interval; `p`: a p-value; `n`: a count of observations; `key`: record keys.
-COLUMN_KINDS = ("text", "number", "estimate", "n", "p")
-
-
-# ---------------------------------------------------------------- values and tables
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its interval (both ends, or none where the method has none)."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Absent:
-    """A value that is not there: one of `STATES`, and why in a few words."""
-
-    state: str
-    why: str = ""
-
-
-Cell = str | int | float | bool | Estimate | Absent | None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    name: as in the study (`rho`, `accuracy`); unit: "fraction", "nats", ... or "" where it has none;
-    says: what it is, in words, for the legend under the table. Empty: `glossary` is asked.
-    """
-
-    name: str
-    kind: str = "text"
-    unit: str = ""
-    says: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Cells in the order of the columns, the records behind them (full keys), and words such as `incomplete`."""
-
-    cells: tuple[Cell, ...]
-    keys: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """Columns and rows. Also written as CSV (unrounded) and LaTeX (as shown)."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
 
 
 # ---------------------------------------------------------------- verdicts
@@ -214,7 +241,7 @@ class Registration:
 class Analysis:
     """One analysis: its sentence in words, its table and everything that a reader must know to judge it.
 
-    method: test and interval in words; correction: "Holm over 4 tests", "none (one test)"; required where the table has p.
+    method: test and interval in words; correction: "Holm over 4 tests", "none (one test)", required beside a p.
     after_data: date at which the entry was added or changed after results existed, else "".
     missing: what is lacking, one text per hole ("mlp, seed 3: refused, ..."); makes the table read `incomplete`.
     """
@@ -245,203 +272,6 @@ class StageTable:
 
 
 # ---------------------------------------------------------------- figures
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Name and unit of an axis, and its scale (`linear` or `log`); low and high fix its ends."""
-
-    label: str
-    unit: str = ""
-    scale: str = "linear"
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line with its band. `n` is how many seeds it is the mean of; low and high may be empty."""
-
-    label: str
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] = ()
-    high: Sequence[float] = ()
-    n: int | None = None
-
-
-@dataclass(frozen=True)
-class LinePanel:
-    """One small picture with a few lines."""
-
-    label: str
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Learning curves: one panel per network, say, and in it one line per split or metric."""
-
-    panels: tuple[LinePanel, ...]
-    x: Axis
-    y: Axis
-
-
-@dataclass(frozen=True)
-class Retention:
-    """Retention against steps of the second task, one line per arm. x = 0 is before the first step.
-
-    `summary` of an arm (same order as lines) is printed in its panel: "AURC 0.41".
-    """
-
-    lines: tuple[Line, ...]
-    x: Axis = field(default_factory=lambda: Axis("step of the second task"))
-    y: Axis = field(default_factory=lambda: Axis("retention", "fraction"))
-    summary: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A plane through weight space: loss[i][j] at (a[i], b[j]); the trained point is at `centre`."""
-
-    label: str
-    a: Sequence[float]
-    b: Sequence[float]
-    loss: Sequence[Sequence[float]]
-    centre: tuple[float, float] = (0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Contour:
-    """Slices of a loss landscape as filled contours on one shared colour scale (logarithmic where the range asks)."""
-
-    panels: tuple[Slice, ...]
-    x: Axis = field(default_factory=lambda: Axis("along direction 1"))
-    y: Axis = field(default_factory=lambda: Axis("along direction 2"))
-    level: Axis = field(default_factory=lambda: Axis("loss", "nats"))
-    columns: int | None = None
-
-
-@dataclass(frozen=True)
-class Surface:
-    """The same slices as surfaces in perspective (a few only: each is heavy)."""
-
-    panels: tuple[Slice, ...]
-    level: Axis = field(default_factory=lambda: Axis("loss", "nats"))
-
-
-@dataclass(frozen=True)
-class Bars:
-    """One persistence diagram: (birth, death) of components (H0) and loops (H1); a death of infinity never ends.
-
-    floor: bars shorter than this are within the noise (None: no floor known).
-    """
-
-    label: str
-    h0: Sequence[tuple[float, float]]
-    h1: Sequence[tuple[float, float]] = ()
-    floor: float | None = None
-
-
-@dataclass(frozen=True)
-class Diagram:
-    """Persistence diagrams: death against birth."""
-
-    panels: tuple[Bars, ...]
-    level: Axis = field(default_factory=lambda: Axis("loss", "nats"))
-
-
-@dataclass(frozen=True)
-class Barcode:
-    """The same bars drawn as bars, longest first."""
-
-    panels: tuple[Bars, ...]
-    level: Axis = field(default_factory=lambda: Axis("loss", "nats"))
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A labelled point with the intervals over its seeds."""
-
-    label: str
-    x: float
-    y: float
-    x_low: float | None = None
-    x_high: float | None = None
-    y_low: float | None = None
-    y_high: float | None = None
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted line with its interval band, as computed by the analysis; `says` names both."""
-
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] = ()
-    high: Sequence[float] = ()
-    says: str = ""
-
-
-@dataclass(frozen=True)
-class ScatterPanel:
-    """One scatter: points, fit, and the association printed above it ("rho = 0.61 [0.1, 0.9], n = 8, p = 0.11 (Holm)")."""
-
-    label: str
-    points: tuple[Dot, ...]
-    x: Axis
-    y: Axis
-    fit: Fit | None = None
-    says: str = ""
-
-
-@dataclass(frozen=True)
-class Scatter:
-    """One or more scatters."""
-
-    panels: tuple[ScatterPanel, ...]
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One row of a forest plot. `says` is printed at the right, for instance "n = 24"."""
-
-    label: str
-    estimate: Estimate | Absent
-    group: str = ""
-    says: str = ""
-
-
-@dataclass(frozen=True)
-class Forest:
-    """Effects with their intervals against a reference; `margin` shades reference +- margin."""
-
-    effects: tuple[Effect, ...]
-    x: Axis
-    reference: float | None = 0.0
-    margin: float | None = None
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """One cell: its single values (one per seed), and their mean with interval."""
-
-    label: str
-    values: Sequence[float]
-    estimate: Estimate | Absent
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class Dots:
-    """Values over cells: every seed as a dot, mean and interval beside it."""
-
-    clouds: tuple[Cloud, ...]
-    x: Axis
-
-
-FigureData = Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
 
 
 @dataclass(frozen=True)

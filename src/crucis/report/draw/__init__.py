@@ -1,0 +1,26 @@
+"""Pictures: one painter per kind of data, all `(data, layout) -> Figure`. Imported only when something is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from crucis.report import content
+from crucis.report.draw import effects, landscape, lines, relation, topology
+
+PAINTERS: dict[type, Callable[..., Any]] = {
+    content.Curves: lines.curves,
+    content.Retention: lines.retention,
+    content.Contour: landscape.contour,
+    content.Surface: landscape.surface,
+    content.Diagram: topology.diagram,
+    content.Barcode: topology.barcode,
+    content.Scatter: relation.scatter,
+    content.Forest: effects.forest,
+    content.Dots: effects.dots,
+}
+
+
+def painter(data: Any) -> Callable[..., Any]:
+    """Who draws this kind of data."""
+    return PAINTERS[type(data)]

@@ -1,0 +1,178 @@
+"""Learning curves and retention curves: lines with bands over seeds, named where they end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from crucis.report.content import Axis, Curves, Line, Retention
+from crucis.report.draw import style
+from crucis.report.draw.style import COLOURS, DASHES, FAINT, Frame, Layout
+
+#: Where the first step after zero stands on the stretched step axis, in decades.
+_FIRST = 0.45
+
+
+def _draw(ax: Axes, line: Line, x: Sequence[float], colour: str, dash: object, band: bool = True) -> None:
+    if band and len(line.low) == len(x) and len(line.high) == len(x):
+        low, high = np.asarray(line.low, float), np.asarray(line.high, float)
+        ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    ax.plot(x, line.y, color=colour, linestyle=dash, solid_joinstyle="round")
+    if len(x) <= 15:
+        ax.plot(x, line.y, linestyle="none", marker="o", markersize=2.6, color=colour)
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Heights as close as possible to the wanted ones, in their order, at least `gap` apart, within the ends.
+
+    With the gaps taken off, this is isotonic regression; pooling adjacent violators solves it.
+    """
+    count = len(wanted)
+    gap = min(gap, (high - low) / max(count - 1, 1))
+    order = sorted(range(count), key=lambda index: (wanted[index], index))
+    blocks: list[tuple[float, int]] = []  # sum of targets, how many
+    for position, index in enumerate(order):
+        total, size = wanted[index] - position * gap, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] >= total / size:
+            total, size = total + blocks[-1][0], size + blocks[-1][1]
+            blocks.pop()
+        blocks.append((total, size))
+    level = [min(max(total / size, low), high - (count - 1) * gap) for total, size in blocks for _ in range(size)]
+    out = [0.0] * count
+    for position, index in enumerate(order):
+        out[index] = level[position] + position * gap
+    return out
+
+
+def _name_ends(ax: Axes, shown: Sequence[tuple[Line, float, str]]) -> None:
+    """The lines' names right of their ends, moved apart, each in its line's colour."""
+    low, high = ax.get_ylim()
+    log = ax.get_yscale() == "log"
+    place = (lambda value: math.log10(max(value, low))) if log else float
+    fig = ax.figure
+    tall = ax.get_position().height * fig.get_size_inches()[1] * 72  # type: ignore[union-attr]
+    gap = (place(high) - place(low)) * 10.0 / tall
+    heights = spread([place(line.y[-1]) for line, _, _ in shown], gap, place(low), place(high))
+    for (line, x, colour), height in zip(shown, heights, strict=True):
+        target = 10.0**height if log else height
+        ax.annotate(
+            style.words(line.label),
+            xy=(x, line.y[-1]),
+            xycoords="data",
+            xytext=(1.035, (place(target) - place(low)) / (place(high) - place(low))),
+            textcoords="axes fraction",
+            fontsize=7.5,
+            color=colour,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2},
+            annotation_clip=False,
+        )
+
+
+def _stretch(x: Sequence[float], first: float) -> list[float]:
+    """Zero at 0, the first step at `_FIRST`, then one unit per decade."""
+    return [0.0 if value <= 0 else _FIRST + math.log10(value / first) for value in x]
+
+
+def _step_axis(ax: Axes, marks: Sequence[float], first: float) -> None:
+    """Ticks at the recorded steps, thinned where their labels would touch."""
+    places = _stretch(marks, first)
+    ends = places[-1] if places[-1] > 0 else 1.0
+    ax.set_xlim(-0.03 * ends, ends * 1.03)
+    fig = ax.figure
+    inches = ax.get_position().width * fig.get_size_inches()[0] / (1.06 * ends)  # type: ignore[union-attr]
+    halves = [style.text_width(fig, style.tick(mark)) / 2 + 0.03 for mark in marks]  # type: ignore[arg-type]
+    shown: list[int] = []
+    for index in (0, len(marks) - 1, *range(1, len(marks) - 1)):
+        if all(abs(places[index] - places[i]) * inches > halves[index] + halves[i] for i in shown):
+            shown.append(index)
+    shown.sort()
+    ax.set_xticks([places[i] for i in shown], labels=[style.tick(marks[i]) for i in shown])
+
+
+def _retention_axes(ax: Axes, data: Retention, steps: Sequence[float], first: float) -> None:
+    low, high = style.ends(*(line.y for line in data.lines), *(line.high for line in data.lines))
+    top = max(1.0, high)
+    style.scale_axis(ax, "y", Axis("", low=min(0.0, low), high=top * 1.02), 0, top, 4)
+    _step_axis(ax, steps, first)
+    ax.axhline(1.0, color=style.RULE, linewidth=0.7, zorder=0)
+
+
+def retention(data: Retention, layout: Layout) -> Figure:
+    """Up to four arms in one picture; more as small multiples, each before the others in grey."""
+    steps = sorted({float(value) for line in data.lines for value in line.x})
+    first = next((value for value in steps if value > 0), 1.0)
+    if len(data.lines) <= 4:
+        return _retention_together(data, layout, steps, first)
+    frame = Frame(left=0.55, bottom=0.42, top=0.22, across=0.16, down=0.32)
+    fig, axes = style.panels(layout, len(data.lines), 0.72, frame)
+    for index, (ax, line) in enumerate(zip(axes, data.lines, strict=True)):
+        for other in data.lines:
+            if other is not line:
+                ax.plot(_stretch(other.x, first), other.y, color=FAINT, linewidth=0.6, zorder=1)
+        colour = COLOURS[0]
+        _draw(ax, line, _stretch(line.x, first), colour, "-")
+        _retention_axes(ax, data, steps, first)
+        style.title(ax, line.label, data.summary[index] if data.summary else "")
+    style.outer(axes, style.columns_of(axes))
+    fig.supxlabel(style.caption_of(data.x), fontsize=8, y=0.012, va="bottom")
+    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.012, ha="left")
+    return fig
+
+
+def _retention_together(data: Retention, layout: Layout, steps: Sequence[float], first: float) -> Figure:
+    probe = style.figure(1, 1)
+    names = max(style.text_width(probe, style.words(line.label)) for line in data.lines)
+    frame = Frame(left=0.55, right=names + 0.3, bottom=0.45, top=0.12)
+    fig, (ax,) = style.panels(layout, 1, 0.55 if layout is style.WIDE else 0.8, frame)
+    shown = []
+    for index, line in enumerate(data.lines):
+        x = _stretch(line.x, first)
+        _draw(ax, line, x, COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)])
+        shown.append((line, x[-1], COLOURS[index % len(COLOURS)]))
+    _retention_axes(ax, data, steps, first)
+    _name_ends(ax, shown)
+    ax.set_xlabel(style.caption_of(data.x))
+    ax.set_ylabel(style.caption_of(data.y))
+    return fig
+
+
+def curves(data: Curves, layout: Layout) -> Figure:
+    """Learning curves; one panel alone gets its lines named at their ends, many panels a legend above."""
+    names = list(dict.fromkeys(line.label for panel in data.panels for line in panel.lines))
+    alone = len(data.panels) == 1
+    probe = style.figure(1, 1)
+    room = max((style.text_width(probe, style.words(name)) for name in names), default=0.0) + 0.3
+    frame = (
+        Frame(left=0.55, right=room, bottom=0.45, top=0.12)
+        if alone
+        else Frame(left=0.55, top=0.45, across=0.16, down=0.32)
+    )
+    ratio = (0.5 if layout is style.WIDE else 0.8) if alone else 0.72
+    fig, axes = style.panels(layout, len(data.panels), ratio, frame)
+    every = [line for panel in data.panels for line in panel.lines]
+    x_ends = style.ends(*(line.x for line in every))
+    y_ends = style.ends(*(values for line in every for values in (line.y, line.low, line.high)))
+    looks = {name: (COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]) for i, name in enumerate(names)}
+    for ax, panel in zip(axes, data.panels, strict=True):
+        for line in panel.lines:
+            _draw(ax, line, line.x, *looks[line.label])
+        style.scale_axis(ax, "x", data.x, *x_ends, wanted=5 if alone else 3)
+        style.scale_axis(ax, "y", data.y, *y_ends, wanted=4)
+        if alone:
+            _name_ends(ax, [(line, float(line.x[-1]), looks[line.label][0]) for line in panel.lines if len(line.y)])
+        else:
+            style.title(ax, panel.label)
+    if alone:
+        axes[0].set_xlabel(style.caption_of(data.x))
+        axes[0].set_ylabel(style.caption_of(data.y))
+        return fig
+    style.outer(axes, style.columns_of(axes))
+    fig.supxlabel(style.caption_of(data.x), fontsize=8, y=0.012, va="bottom")
+    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.012, ha="left")
+    style.legend(fig, [(style.words(name), looks[name]) for name in names])
+    return fig

@@ -1,0 +1,261 @@
+"""How every picture looks: sizes, colours that colour-blind readers can tell apart, texts, ticks, panels.
+
+All lengths are inches. Every picture is drawn in two widths: `WIDE` for page, files and print, `NARROW` for a phone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from crucis.report import numbers
+from crucis.report.content import Axis
+
+INK, SOFT, FAINT, RULE = "#1a1a1a", "#555555", "#b9b9b9", "#dddddd"
+#: After Okabe and Ito (2008) and Tol (2021), without the yellows that vanish on white. Dashes repeat the distinction.
+COLOURS = ("#0b62a4", "#c8500a", "#00866b", "#b5488e", "#7a5c00", "#3c9dd0", "#4b4b4b", "#8a2f2f")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.3)), (0, (6, 1.4, 1.4, 1.4)))
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<")
+
+RC: dict[str, Any] = {
+    "text.parse_math": False,  # a dollar sign in a name starts no formula
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8a8a8a",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5.0,
+    "axes.labelpad": 3.5,
+    "axes.unicode_minus": True,
+    "xtick.color": "#8a8a8a",
+    "ytick.color": "#8a8a8a",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "xtick.major.pad": 2.5,
+    "ytick.major.pad": 2.5,
+    "lines.linewidth": 1.5,
+    "lines.solid_capstyle": "round",
+    "patch.linewidth": 0.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "path.simplify": True,
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Width of the picture and how many small panels stand side by side at most."""
+
+    name: str
+    width: float
+    panels: int
+
+
+WIDE = Layout("wide", 7.4, 4)
+NARROW = Layout("narrow", 3.5, 2)
+
+
+def words(text: str) -> str:
+    """Text without control characters (they would break the SVG)."""
+    return "".join(char for char in text if char >= " " or char == "\n")
+
+
+def caption_of(axis: Axis) -> str:
+    """`loss (nats)`. Units that say nothing stay away."""
+    shown = {"1": "", "": "", "count": ""}.get(axis.unit, axis.unit)
+    return words(f"{axis.label} ({shown})" if shown else axis.label)
+
+
+def tick(value: float) -> str:
+    """A tick's label: short, with a true minus."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e5 or abs(value) < 1e-3:
+        mantissa, power = f"{value:.0e}".split("e")
+        text = numbers.number(10.0 ** int(power), 1).split("×")[-1].strip(numbers.THIN)
+        if abs(int(power)) <= 4:
+            text = f"{10 ** int(power):,}".replace(",", numbers.THIN) if int(power) > 0 else f"{10.0 ** int(power):g}"
+        return text if mantissa == "1" else f"{mantissa.replace('-', numbers.MINUS)}×{text}"
+    return numbers.grouped(f"{value:.6g}").replace("-", numbers.MINUS)
+
+
+def _steps(low: float, high: float, wanted: int) -> list[float]:
+    span = high - low
+    if span <= 0 or not math.isfinite(span):
+        return [low]
+    raw = span / max(wanted, 1)
+    base = 10.0 ** math.floor(math.log10(raw))
+    step = next(base * factor for factor in (1, 2, 2.5, 5, 10) if base * factor >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+
+
+def _decades(low: float, high: float, wanted: int) -> list[float]:
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first >= 2:
+        stride = max(1, math.ceil((last - first) / max(wanted, 2)))
+        return [10.0**power for power in range(first, last + 1, stride)]
+    fine = [m * 10.0**power for power in range(first - 1, last + 1) for m in (1, 2, 5)]
+    inside = [float(f"{mark:.12g}") for mark in fine if low * 0.999 <= mark <= high * 1.001]
+    return inside if len(inside) >= 2 else [float(f"{low:.2g}"), float(f"{high:.2g}")]
+
+
+def marks(low: float, high: float, wanted: int, log: bool) -> list[float]:
+    """Round numbers between the ends, about as many as wanted."""
+    return _decades(low, high, wanted) if log else _steps(low, high, wanted)
+
+
+def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted: int = 5) -> None:
+    """Scale, ends and ticks of one axis; low and high are the data's ends, the axis' own ends win."""
+    low, high = (low if axis.low is None else axis.low), (high if axis.high is None else axis.high)
+    log = axis.scale == "log" and low > 0
+    if high <= low:
+        low, high = (low / 2, low * 2) if log else (low - 0.5, low + 0.5)
+    if axis.low is None:
+        low = low / (high / low) ** 0.05 if log else low - 0.05 * (high - low)
+    if axis.high is None:
+        high = high * (high / low) ** 0.05 if log else high + 0.05 * (high - low)
+    if log:
+        getattr(ax, f"set_{which}scale")("log")
+    getattr(ax, f"set_{which}lim")(low, high)
+    places = marks(low, high, wanted, log)
+    getattr(ax, f"set_{which}ticks")(places, labels=[tick(place) for place in places])
+    if log:
+        getattr(ax, f"{which}axis").minorticks_off()
+
+
+def ends(*series: Sequence[float]) -> tuple[float, float]:
+    """The smallest and largest finite number in all of them (0 and 1 if there is none)."""
+    finite = [float(value) for values in series for value in values if math.isfinite(value)]
+    return (min(finite), max(finite)) if finite else (0.0, 1.0)
+
+
+def text_width(fig: Figure, text: str, size: float = 7.5, weight: str = "normal") -> float:
+    """Width of a text in inches as it will be drawn."""
+    artist = fig.text(0, 0, text, fontsize=size, fontweight=weight)
+    box = artist.get_window_extent(fig.canvas.get_renderer())  # type: ignore[attr-defined]
+    artist.remove()
+    return box.width / fig.dpi
+
+
+def figure(width: float, height: float) -> Figure:
+    """A picture of that size that knows how wide its texts are."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    fig = Figure(figsize=(width, height), dpi=72)
+    FigureCanvasAgg(fig)
+    return fig
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Room around and between panels."""
+
+    left: float = 0.5
+    right: float = 0.08
+    top: float = 0.25
+    bottom: float = 0.42
+    across: float = 0.2
+    down: float = 0.45
+
+
+def panels(
+    layout: Layout, count: int, ratio: float, frame: Frame, most: int | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A picture with `count` equal panels of height `ratio` times width, filled row by row."""
+    columns = max(1, min(count, most or layout.panels))
+    rows = math.ceil(count / columns)
+    width = (layout.width - frame.left - frame.right - (columns - 1) * frame.across) / columns
+    tall = width * ratio
+    height = frame.top + frame.bottom + rows * tall + (rows - 1) * frame.down
+    fig = figure(layout.width, height)
+    axes = []
+    for index in range(count):
+        row, column = divmod(index, columns)
+        x = frame.left + column * (width + frame.across)
+        y = height - frame.top - (row + 1) * tall - row * frame.down
+        axes.append(fig.add_axes((x / layout.width, y / height, width / layout.width, tall / height)))
+    return fig, axes
+
+
+def outer(axes: Sequence[Axes], columns: int) -> None:
+    """Tick labels only at the left and bottom edge of a block of panels that share both axes."""
+    for index, ax in enumerate(axes):
+        if index % columns:
+            ax.tick_params(labelleft=False)
+        if index + columns < len(axes):
+            ax.tick_params(labelbottom=False)
+
+
+def columns_of(axes: Sequence[Axes]) -> int:
+    """How many of the panels stand in the first row."""
+    top = axes[0].get_position().y0
+    return sum(abs(ax.get_position().y0 - top) < 1e-6 for ax in axes)
+
+
+def fit_words(fig: Figure, text: str, width: float, size: float = 8.5, weight: str = "normal") -> str:
+    """The text, cut with an ellipsis if it is wider than that many inches."""
+    shown = words(text)
+    if text_width(fig, shown, size, weight) <= width:
+        return shown
+    while len(text) > 1 and text_width(fig, words(text) + "…", size, weight) > width:
+        text = text[:-1]
+    return words(text.rstrip()) + "…"
+
+
+def title(ax: Axes, text: str, note: str = "", colour: str = INK) -> None:
+    """A panel's name at its upper left, bold, and a short note at its right where there is room."""
+    fig: Any = ax.figure
+    room = ax.get_position().width * fig.get_figwidth()
+    name = fit_words(fig, text, room, 8.0, "bold")
+    ax.text(0, 1, name, transform=ax.transAxes, fontsize=8.0, fontweight="bold", color=colour, va="bottom", ha="left")
+    left = room - text_width(fig, name, 8.0, "bold") - 0.08
+    if note and text_width(fig, words(note), 7.5) <= left:
+        ax.text(1, 1, words(note), transform=ax.transAxes, fontsize=7.5, color=SOFT, va="bottom", ha="right")
+
+
+def legend(fig: Figure, entries: Sequence[tuple[str, tuple[str, Any]]]) -> None:
+    """Line samples with names in one row at the upper left of the picture."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=colour, linestyle=dash, label=name) for name, (colour, dash) in entries]
+    key(fig, handles)
+
+
+def key(fig: Figure, handles: Sequence[Any], columns: int | None = None) -> None:
+    """A frameless legend at the upper left of the picture."""
+    fig.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncol=columns or len(handles),
+        frameon=False,
+        handlelength=2.2,
+        columnspacing=1.6,
+        handletextpad=0.6,
+        borderaxespad=0.1,
+        borderpad=0.2,
+        fontsize=7.5,
+    )
