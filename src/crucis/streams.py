@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -18,7 +19,8 @@ def generator(seed: int, *names: str | int, device: str = "cpu") -> torch.Genera
 class Stream:
     """A stream whose state outlives the block that draws from it: what dropout uses during training.
 
-    `state` is the CPU generator state (uint8), `device_state` that of the CUDA device, or None.
+    `state` is the CPU generator state (uint8), `device_state` that of the CUDA device, or None; `others` are those of
+    numpy and the standard library once the stream was lent.
     """
 
     def __init__(self, seed: int, *names: str | int, device: str = "cpu") -> None:
@@ -26,8 +28,25 @@ class Stream:
         self.device = device
         self.state = torch.Generator().manual_seed(value).get_state()
         self.device_state = None
+        self.others: tuple[Any, Any] | None = None
         if device.startswith("cuda"):
             self.device_state = torch.Generator(device=device).manual_seed(value).get_state()
+
+    def pack_others(self) -> list[Any] | None:
+        """`others` as JSON values."""
+        if self.others is None:
+            return None
+        (kind, keys, *rest), (version, state, gauss) = self.others
+        return [[kind, [int(key) for key in keys], *rest], [version, list(state), gauss]]
+
+    def unpack_others(self, packed: list[Any] | None) -> None:
+        """Take `others` over from what `pack_others` gave."""
+        import numpy as np
+
+        self.others = None
+        if packed is not None:
+            (kind, keys, *rest), (version, state, gauss) = packed
+            self.others = ((kind, np.array(keys, dtype=np.uint32), *rest), (version, tuple(state), gauss))
 
 
 @contextmanager
@@ -54,12 +73,17 @@ def borrowed(stream: Stream | int) -> Iterator[None]:
                 torch.cuda.set_rng_state(lent.device_state, lent.device)
         elif isinstance(stream, int):
             torch.default_generator.manual_seed(stream)
-        value = int.from_bytes(torch.get_rng_state()[:64].numpy().tobytes(), "big") % 2**32
-        np.random.seed(value)  # noqa: NPY002
-        random.seed(value)
+        if lent is not None and lent.others is not None:
+            np.random.set_state(lent.others[0])  # noqa: NPY002
+            random.setstate(lent.others[1])
+        else:
+            value = int.from_bytes(torch.get_rng_state()[:64].numpy().tobytes(), "big") % 2**32
+            np.random.seed(value)  # noqa: NPY002
+            random.seed(value)
         yield
     finally:
         if lent is not None:
+            lent.others = np.random.get_state(), random.getstate()  # noqa: NPY002
             lent.state = torch.get_rng_state()
             if lent.device_state is not None:
                 lent.device_state = torch.cuda.get_rng_state(lent.device)

@@ -1,3 +1,4 @@
+import json
 import random
 
 import numpy as np
@@ -69,3 +70,20 @@ def test_borrowed_seed_determines_all_three_generators():
             return torch.rand(1).item(), np.random.rand(), random.random()
 
     assert draw() == draw()
+
+
+def test_a_stream_carries_numpy_and_the_standard_library_too():
+    draws = [random.random, np.random.rand, lambda: random.gauss(0, 1), lambda: random.gauss(0, 1), np.random.randn]
+    whole, parts = Stream(3, "model"), Stream(3, "model")
+    with borrowed(whole):
+        expected = [draw() for draw in draws]
+    found = []
+    for draw in draws:
+        with borrowed(parts):
+            found.append(draw())
+        again = Stream(3, "model")  # as after a checkpoint
+        again.state = parts.state
+        again.unpack_others(json.loads(json.dumps(parts.pack_others())))
+        parts = again
+    assert found == expected
+    assert Stream(3, "model").pack_others() is None
