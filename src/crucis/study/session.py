@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .readings import Readings
 
 STORE = ".crucis"
+_VERDICTS = "verdicts.txt"
 #: Modules that the fork server imports once, so that a worker starts in milliseconds.
 PRELOAD = ("torch", "crucis.study.steps")
 
@@ -143,7 +144,7 @@ def conclude(session: Session) -> Conclusion:
 
 
 def fingerprint(session: Session) -> str:
-    """What a report is a function of: the resolved study, the records it reads, the ledgers, the code that writes it."""
+    """What a report is a function of: the resolved study, its records, the ledgers, the code that writes it."""
     store = session.store
     keys = [node.key for node in session.plan.nodes]
     present = store.hits(keys)
@@ -168,6 +169,19 @@ def write_report(session: Session, *, force: bool = False) -> Path:
     from .. import report
     from .publish import page_of
 
-    written = report.build(page_of(session, conclude(session)), folder)
+    conclusion = conclude(session)
+    written = report.build(page_of(session, conclusion), folder)
+    lines = [_verdict_line(verdict) for verdict in conclusion.verdicts.values()]
+    (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")
     mark.write_text(current, encoding="utf-8")
     return written
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    return f"{verdict.outcome.upper()}  {verdict.says or verdict.name}: {verdict.because}"
+
+
+def verdict_lines(session: Session) -> list[str]:
+    """The verdicts of the last report that was written, one line per claim."""
+    path = session.report_folder / _VERDICTS
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

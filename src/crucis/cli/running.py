@@ -1,0 +1,162 @@
+"""`crucis run`, `unseal` and `work`: hand a plan to the supervisor and show how it goes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import CrucisError
+from ..study import session as sessions
+from ..study.session import Session
+from .live import Live
+
+
+def opened(a: argparse.Namespace) -> Session:
+    """The session that the arguments of a study command describe."""
+    return sessions.open_session(
+        a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
+        device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
+    )  # fmt: skip
+
+
+def part(a: argparse.Namespace, session: Session) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """`--stages` and `--only` as a part of the plan.
+
+    Raises:
+        CrucisError: a stage, factor or level that the study does not have.
+    """
+    from ..errors import did_you_mean
+
+    stages = tuple(filter(None, a.stages.split(",")))
+    for name in stages:
+        if name not in session.study.stages:
+            raise CrucisError(f"--stages {name}: no such stage.{did_you_mean(name, session.study.stages)}")
+    cells: dict[str, tuple[str, ...]] = {}
+    for text in a.only:
+        factor, _, labels = text.partition("=")
+        if factor not in session.study.factors:
+            raise CrucisError(f"--only {text}: no factor '{factor}'.{did_you_mean(factor, session.study.factors)}")
+        known = session.study.factors[factor].labels
+        for label in labels.split(","):
+            if label not in known:
+                raise CrucisError(f"--only {text}: '{factor}' has no level '{label}'. Levels: {', '.join(known)}.")
+        cells[factor] = tuple(labels.split(","))
+    return stages, cells
+
+
+def run(a: argparse.Namespace) -> int:
+    """Run what is missing, judge, report."""
+    session = opened(a)
+    stages, cells = part(a, session)
+    return _run(a, session, stages, cells, again=tuple(a.again), stall_s=a.stall)
+
+
+def _run(
+    a: argparse.Namespace, session: Session, stages: tuple[str, ...] = (),
+    cells: Mapping[str, tuple[str, ...]] | None = None, **options: Any,
+) -> int:  # fmt: skip
+    started = time.monotonic()
+    for warning in session.plan.code.warnings:
+        print(f"note: {warning}", file=sys.stderr)
+    with Live(session.plan, quiet=a.quiet) as live:
+        outcome = sessions.execute(
+            session, workers=a.workers, progress=live.event, stages=stages, cells=cells, **options
+        )
+    seconds = time.monotonic() - started
+    kept = f"{outcome.cached} cached, {outcome.done} run in {seconds:.1f} s"
+    trouble = [
+        f"{count} {word}"
+        for count, word in (
+            (outcome.refused, "refused"), (outcome.diverged, "diverged"), (len(outcome.failed), "failed"),
+            (len(outcome.blocked), "blocked"), (len(outcome.sealed), "sealed"), (len(outcome.left), "left"),
+        )
+        if count
+    ]  # fmt: skip
+    print(f"{session.study.name}: {kept}{', ' + ', '.join(trouble) if trouble else ''}")
+    if outcome.stopped:
+        print(f"Stopped. What is finished is kept; to go on: {command(a)}")
+        return outcome.exit_code
+    if stages or cells:
+        print("A part of the plan was run; no claim is judged until the plan is whole.")
+        return outcome.exit_code
+    for key in outcome.failed[:5]:
+        explain_failure(session, key)
+    if outcome.failed:
+        print(f"All failures: crucis status {a.study}{options_text(a)}. To try again: {command(a)} --again failed")
+    if outcome.sealed:
+        print(f"{len(outcome.sealed)} steps wait for the seal. When the analysis stands: crucis unseal {a.study}")
+    finish(session)
+    return outcome.exit_code
+
+
+def finish(session: Session) -> None:
+    """Write the report, print the verdicts and the page's path."""
+    page = sessions.write_report(session)
+    for line in sessions.verdict_lines(session):
+        print(line)
+    print(f"Report: {page}")
+
+
+def explain_failure(session: Session, key: str) -> None:
+    """One line about a failed step and the last lines of what it said."""
+    node = session.plan.by_key.get(key)
+    notes = session.store.failures(key)
+    last = notes[-1] if notes else {}
+    label = node.label if node else key[:12]
+    print(f"failed: {label}: {last.get('code', 'unknown')}: {str(last.get('text', '')).strip()}", file=sys.stderr)
+
+
+def options_text(a: argparse.Namespace) -> str:
+    """The options that a follow-up command needs to mean the same study."""
+    text = f" --preset {a.preset}" if a.preset else ""
+    text += "".join(f" --set '{item}'" for item in a.sets)
+    text += f" --store {a.store}" if getattr(a, "store", None) else ""
+    return text + (f" --data {a.data}" if getattr(a, "data", None) else "")
+
+
+def command(a: argparse.Namespace) -> str:
+    """The command that goes on with this study."""
+    return f"crucis run {a.study}{options_text(a)}"
+
+
+def unseal(a: argparse.Namespace) -> int:
+    """Record the unsealing of the registered study and run the steps that read a test split."""
+    from ..study import registry
+
+    session = opened(a)
+    sealed = [node for node in session.plan.nodes if node.sealed]
+    if not sealed:
+        raise CrucisError(f"no step of '{session.study.name}' reads a test split; there is nothing to unseal")
+    if registry.current(session.study, session.store) is None:
+        raise CrucisError(f"'{session.study.name}' is not registered yet. First: {command(a)}")
+    text = registry.digest(registry.registered_text(session.study))
+    if registry.current(session.study, session.store).digest != text:  # type: ignore[union-attr]
+        raise CrucisError(f"the study changed after its registration. First: {command(a)}")
+    if not session.complete:
+        raise CrucisError(f"steps that need no test split are still missing. First: {command(a)}")
+    if not session.circumstance.unsealed:
+        line = registry.unseal(session.plan, session.store)
+        for name, before in line["before"].items():
+            times = "for the first time" if not before else f"after {before} earlier unsealing{'s' * (before > 1)}"
+            print(f"Unsealed: the test split of {name}, {times}; recorded for {line['who']}.")
+    return _run(a, opened(a))
+
+
+def work(a: argparse.Namespace) -> int:
+    """A bare supervisor: run the steps of a plan that another command wrote, sharing the store through leases."""
+    from ..engine import supervisor
+    from ..engine.store import Store
+
+    store = Store(Path(a.store))
+    steps = store.read_plan(a.plan)
+    with Live(None, quiet=a.quiet) as live:
+        outcome = supervisor.run(
+            steps, store, runner="crucis.study.steps:run", preload=sessions.PRELOAD, workers=a.workers,
+            progress=live.event,
+        )  # fmt: skip
+    print(f"{outcome.cached} cached, {outcome.done} run, {len(outcome.failed)} failed, {len(outcome.left)} left")
+    return outcome.exit_code

@@ -1,0 +1,82 @@
+"""`crucis verify`, `reproduce` and `gc`: what is in the store, whether it is true, and what may go."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..api import find_root
+from ..errors import CrucisError
+from ..study import session as sessions
+
+
+def _is_key(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{4,64}", text) is not None
+
+
+def _whole_key(store: Any, beginning: str) -> str:
+    found = sorted(path.name for path in (store.root / "steps" / beginning[:2]).glob(f"{beginning}*"))
+    if len(found) != 1:
+        raise CrucisError(f"{len(found)} records begin with '{beginning}' in {store.root}")
+    return found[0]
+
+
+def verify(a: argparse.Namespace) -> int:
+    """Every checksum, size and key of the store, of a study's records, or of one record."""
+    from ..engine.store import Store
+
+    if a.what and not _is_key(a.what):
+        session = sessions.open_session(a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data)
+        store = session.store
+        keys = sorted(store.hits([node.key for node in session.plan.nodes]))
+    else:
+        store = Store(find_root(a.store))
+        keys = [_whole_key(store, a.what)] if a.what else None
+    problems = store.verify(keys)
+    for problem in problems:
+        print(problem)
+    count = len(keys) if keys is not None else sum(1 for _ in (store.root / "steps").glob("*/*"))
+    print(f"{count} records checked, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def reproduce(a: argparse.Namespace) -> int:
+    """Compute records again in an empty store and compare them bit for bit with the ones that are there."""
+    from ..study.reproduction import reproduce_record, reproduce_study
+
+    if _is_key(a.what):
+        from ..engine.store import Store
+
+        store = Store(find_root(a.store))
+        key = _whole_key(store, a.what)
+        run = lambda folder: reproduce_record(store, key, folder, workers=a.workers)  # noqa: E731
+    else:
+        session = sessions.open_session(
+            a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data, device=a.device
+        )
+        run = lambda folder: reproduce_study(session, folder, workers=a.workers)  # noqa: E731
+    worst = 0
+    for number in range(1, a.runs + 1):
+        with tempfile.TemporaryDirectory(prefix="crucis-reproduce-") as folder:
+            comparison = run(Path(folder))
+        print(f"run {number}: {comparison.sentence}")
+        for line in comparison.lines[:20]:
+            print(f"  {line}")
+        worst = max(worst, 0 if comparison.equal else 1)
+    return worst
+
+
+def gc(a: argparse.Namespace) -> int:
+    """Say what no plan, pin or lease needs; with --yes, move it to the trash."""
+    from ..engine.gc import collect
+    from ..engine.store import Store
+
+    days = re.fullmatch(r"(\d+)\s*d(?:ays?)?", a.keep)
+    if not days:
+        raise CrucisError(f"--keep {a.keep}: expected a number of days, such as 90d")
+    sweep = collect(Store(find_root(a.store)), keep_days=int(days[1]), act=a.yes)
+    print(sweep)
+    return 0

@@ -1,0 +1,299 @@
+"""Commands that read a study and its store and run nothing: new, check, plan, status, explain, diff, table, report, fmt."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import CrucisError, did_you_mean
+from ..study import session as sessions
+from ..study.session import Session
+from .live import duration
+from .running import command, finish, opened, part
+
+_SMALLEST = """study: first
+question: Which of two small networks reads digits better?
+factors: {net: [mlp, convnet]}
+stages:
+  model: {train: supervised, net: $net, data: digits, for: 10 epochs}
+analysis:
+  which: {compare: paired_t, of: model.accuracy, between: net}
+claims:
+  convnet-wins: which.effect@net=convnet > 0
+"""
+
+
+def new(a: argparse.Namespace) -> int:
+    """Copy a protocol out, or write the smallest study."""
+    from .shelves import _protocols
+
+    known = _protocols()
+    if a.name not in known and a.name != "study":
+        raise CrucisError(f"no protocol '{a.name}'.{did_you_mean(a.name, known)} There are: {', '.join(known)}, study.")
+    target = Path(a.file or f"{a.name}.yaml")
+    if target.exists():
+        raise CrucisError(f"{target} exists; name another file: crucis new {a.name} FILE")
+    text = _SMALLEST if a.name == "study" else known[a.name].read_text(encoding="utf-8")
+    target.write_text(text, encoding="utf-8")
+    print(f"Wrote {target}. Next: crucis plan {target}")
+    return 0
+
+
+def check(a: argparse.Namespace) -> int:
+    """All faults of a study."""
+    from ..study.load import check_study
+
+    study, faults = check_study(a.study, preset=a.preset, sets=a.sets, yes=a.yes)
+    hard = [fault for fault in faults if not fault.note]
+    if a.format == "json":
+        print(json.dumps([vars(fault) for fault in faults], indent=2, ensure_ascii=False))
+        return 2 if hard else 0
+    for fault in faults:
+        print(fault, file=sys.stderr if not fault.note else sys.stdout)
+    if hard:
+        print(f"{len(hard)} fault{'s' * (len(hard) != 1)}; nothing was run.", file=sys.stderr)
+        return 2
+    if study is not None:
+        print(
+            f"{a.study}: {len(study.factors)} factors, {len(study.stages)} stages, {len(study.seeds)} seeds; no fault."
+        )
+    return 0
+
+
+def plan(a: argparse.Namespace) -> int:
+    """Steps, hits, reasons, cost and power."""
+    from ..study.cost import Predictor
+    from ..study.why import Why
+
+    session = opened(a)
+    stages, cells = part(a, session)
+    chosen = {step.key for step in session.plan.steps(stages, cells)}
+    hits = session.store.hits(sorted(chosen))
+    nodes = [node for key, node in session.plan.by_key.items() if key in chosen]
+    missing = [
+        node for node in nodes if node.key not in hits and not (node.sealed and not session.circumstance.unsealed)
+    ]
+    why = Why(session.plan, session.store)
+    predictor = Predictor(session.plan, session.store)
+    pilot = {}
+    if a.pilot:
+        from ..study.pilot import pilot as measure
+
+        pilot = measure(session, [node for node in missing if predictor.seconds(node) is None])
+        predictor.learn(pilot)
+    forecast = predictor.forecast(missing, a.workers or len(os.sched_getaffinity(0)))
+    body = {
+        "study": session.study.name, "steps": len(chosen), "cached": len(hits), "missing": len(missing),
+        "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes),
+        "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
+        "unpredicted": forecast.unknown, "power": _power(session),
+    }  # fmt: skip
+    if a.format == "json":
+        body["list"] = [
+            {"key": node.key, "label": node.label, "cached": node.key in hits,
+             "why": None if node.key in hits else why.reason(node)} for node in nodes
+        ]  # fmt: skip
+        print(json.dumps(body, indent=2, ensure_ascii=False))
+    else:
+        _print_plan(session, nodes, hits, missing, why, forecast, a.steps)
+    _refuse_over_budget(session, forecast)
+    return 0
+
+
+def _power(session: Session) -> list[str]:
+    from ..study.power import design_power
+
+    return [str(line) for line in design_power(session.study, session.plan)]
+
+
+def _print_plan(
+    session: Session, nodes: Any, hits: set[str], missing: Any, why: Any, forecast: Any, steps: bool
+) -> None:  # fmt: skip
+    total, cached, sealed = Counter(), Counter(), Counter()  # type: ignore[var-annotated]
+    for node in nodes:
+        total[node.instance.stage] += 1
+        cached[node.instance.stage] += node.key in hits
+        sealed[node.instance.stage] += node.sealed and not session.circumstance.unsealed
+    print(f"{session.study.name}: {len(nodes)} steps, {len(hits)} cached, {len(missing)} to run")
+    width = max(map(len, total), default=5)
+    for stage, count in total.items():
+        seconds = forecast.by_stage.get(stage)
+        notes = [f"{cached[stage]} cached"] * bool(cached[stage]) + [f"{sealed[stage]} sealed"] * bool(sealed[stage])
+        notes += [f"about {duration(seconds)}"] if seconds else []
+        print(f"  {stage:<{width}}  {count:>5}  {', '.join(notes)}".rstrip())
+    for cause, count in session.plan.excluded.items():
+        print(f"  excluded: {count} ({cause})")
+    _print_reasons(missing, why, steps)
+    if steps:
+        for node in nodes:
+            print(f"  {node.key[:12]}  {'cached' if node.key in hits else 'run   '}  {node.label}"
+                  + ("" if node.key in hits else f": {why.reason(node)}"))  # fmt: skip
+    known = f"about {duration(forecast.wall_s)} of wall time" if forecast.total_s else "no like step was run here yet"
+    unknown = (
+        f"; {forecast.unknown} steps without a prediction (crucis plan --pilot times them)" if forecast.unknown else ""
+    )
+    if missing:
+        print(f"Cost: {known}{unknown}")
+    for line in _power(session):
+        print(f"Power: {line}")
+
+
+def _print_reasons(missing: Any, why: Any, listed: bool) -> None:
+    if missing and not listed:
+        print("Why:")
+        for reason, count in Counter(why.reason(node) for node in missing).most_common(12):
+            print(f"  {count:>5}  {reason}")
+
+
+def _refuse_over_budget(session: Session, forecast: Any) -> None:
+    budget = session.study.budget_s
+    if budget is not None and forecast.total_s > budget:
+        stage, most = max(forecast.by_stage.items(), key=lambda item: item[1])
+        raise CrucisError(
+            f"budget: the plan needs {duration(forecast.total_s)}, the budget is {duration(budget)}. "
+            f"Largest: stages.{stage} {duration(most)}. Lower it there, use a preset, or raise the budget."
+        )
+
+
+def status(a: argparse.Namespace) -> int:
+    """Counts by state, and each step that did not end well with its reason."""
+    from ..study.readings import Readings
+
+    session = opened(a)
+    readings = Readings(session.plan, session.store)
+    states = {key: readings.state(node) for key, node in session.plan.by_key.items()}
+    print(f"{session.study.name}: " + ", ".join(f"{n} {state}" for state, n in Counter(states.values()).most_common()))
+    for key, state in states.items():
+        if state in ("failed", "refused", "diverged"):
+            print(f"  {state}: {session.plan.by_key[key].label} ({key[:12]}): {_reason(session, readings, key)}")
+    if any(state == "missing" for state in states.values()):
+        print(f"To go on: {command(a)}")
+    return 0
+
+
+def _reason(session: Session, readings: Any, key: str) -> str:
+    record = readings.record(key)
+    if record is not None:
+        return str((record.body.get("reason") or {}).get("text", ""))
+    notes = session.store.failures(key)
+    return f"{notes[-1].get('code')}: {str(notes[-1].get('text', '')).strip().splitlines()[-1:] or ['']}"
+
+
+def explain(a: argparse.Namespace) -> int:
+    """How the values of a stage (or one of them) came about, per distinct value."""
+    session = opened(a)
+    parts = a.path.removeprefix("stages.").split(".")
+    if parts[0] not in session.study.stages:
+        value: Any = session.study.resolved
+        for key in a.path.split("."):
+            if not isinstance(value, Mapping) or key not in value:
+                raise CrucisError(f"no path '{a.path}' in {a.study}.{did_you_mean(parts[0], session.study.stages)}")
+            value = value[key]
+        changed = " (changed by set, a preset or --set)" if a.path in session.study.changed else " (written)"
+        print(f"{a.path} = {json.dumps(value, ensure_ascii=False)}{changed}")
+        return 0
+    seen: Counter[str] = Counter()
+    for node in session.plan.nodes:
+        if node.instance.stage == parts[0]:
+            seen.update(_explained(node, parts[1] if len(parts) > 1 else None))
+    if not seen:
+        raise CrucisError(f"'{parts[0]}' has no parameter '{parts[1]}'")
+    for line, count in seen.items():
+        print(f"{line}  [{count} steps]")
+    return 0
+
+
+def _explained(node: Any, only: str | None) -> list[str]:
+    out = []
+    written = {"for": "length"}.get(only or "", only)
+    resolved = {**{name: param.default for name, param in node.bound.leaf.params.items()}, **node.bound.params}
+    for name, value in resolved.items():
+        if written in (None, name):
+            origin = node.origin.get(name, "written" if name in node.bound.params else "default")
+            shown = node.spec["params"].get(name, value)
+            out.append(f"{name} = {json.dumps(shown, default=str, ensure_ascii=False)}  ({origin})")
+    for name, origin in node.origin.items():
+        if name not in node.bound.params and written in (None, name) and name in node.spec["params"]:
+            out = [line for line in out if not line.startswith(f"{name} = ")]
+            out.append(f"{name} = {json.dumps(node.spec['params'][name], default=str)}  ({origin})")
+    return out
+
+
+def diff(a: argparse.Namespace) -> int:
+    """Which steps two studies share."""
+    both = []
+    for name in (a.first, a.second):
+        session = sessions.open_session(name, yes=True, store=a.store, data=a.data)
+        both.append(session.plan.by_key)
+    shared = both[0].keys() & both[1].keys()
+    print(f"{len(shared)} steps shared, {len(both[0]) - len(shared)} only in {a.first}, "
+          f"{len(both[1]) - len(shared)} only in {a.second}")  # fmt: skip
+    for stage in dict.fromkeys(node.instance.stage for plan in both for node in plan.values()):
+        counts = [sum(node.instance.stage == stage for node in plan.values()) for plan in both]
+        common = sum(both[0][key].instance.stage == stage for key in shared)
+        print(f"  {stage}: {common} shared, {counts[0]} and {counts[1]} in all")
+    return 0
+
+
+def table(a: argparse.Namespace) -> int:
+    """One row per cell and seed."""
+    from ..study.flat import flat_table
+
+    session = opened(a)
+    columns, rows = flat_table(session.plan, session.store)
+    if a.format == "json":
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=1))
+    elif a.format == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
+    else:
+        _print_table(columns, rows)
+    return 0
+
+
+def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
+    text = [columns, *([_cell(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in text) for i in range(len(columns))]
+    for row in text:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def report(a: argparse.Namespace) -> int:
+    """Write the page from what is in the store."""
+    session = opened(a)
+    if a.force:
+        sessions.write_report(session, force=True)
+    finish(session)
+    return 0
+
+
+def fmt(a: argparse.Namespace) -> int:
+    """Order a study file; the parsed study is proven unchanged."""
+    from ..study.fmt import format_study
+
+    path = Path(a.study)
+    if not path.is_file():
+        raise CrucisError(f"no file {a.study}")
+    before = path.read_text(encoding="utf-8")
+    after = format_study(before)
+    if after == before:
+        print(f"{path}: in order")
+        return 0
+    if a.check:
+        print(f"{path}: would change")
+        return 1
+    path.write_text(after, encoding="utf-8")
+    print(f"{path}: ordered")
+    return 0

@@ -1,0 +1,311 @@
+"""What a worker does with a step: from its spec back to networks, data and leaves, run, and hand over the result.
+
+The only file of this room that imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import shelf
+from ..canon import digest
+from ..data.dataset import Dataset
+from ..data.open import open_data
+from ..data.view import apply_view
+from ..engine.steps import Step
+from ..errors import CrucisError
+from ..measure.specimen import Specimen
+from ..nets.weights import restore
+from ..records import Context, Record, Result
+from ..train.fit import Job, untrained
+from ..train.settings import Settings, resolve
+from ..train.stacked import can_stack, fit_many
+from .identity import ENTRY
+from .spec import LeafRef
+
+#: Own leaves are imported from the digested bytes in the store, never from the user's folder.
+CODE = "code"
+
+
+def run(steps: Sequence[Step], contexts: Sequence[Context]) -> list[Result]:
+    """Run one step, or several that differ only in their seed (trained stacked where that is proven bitwise equal)."""
+    torch.set_num_threads(1)
+    if len(steps) > 1:
+        jobs = [_job(step, context) for step, context in zip(steps, contexts, strict=True)]
+        if can_stack(jobs):
+            from ..train.fit import result
+
+            return [result(fitted) for fitted in fit_many(jobs, list(contexts))]
+    return [_one(step, context) for step, context in zip(steps, contexts, strict=True)]
+
+
+@cache
+def numerics() -> dict[str, Any]:
+    """What may change the bits of a number: device, processor, libraries, threads. Hashed in every record."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return {
+        "device": device,
+        "model": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cuda": torch.version.cuda or "",
+        "cudnn": str(torch.backends.cudnn.version() or "") if device == "cuda" else "",
+        "threads": 1,
+        "python": platform.python_version_tuple()[0] + "." + platform.python_version_tuple()[1],
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+# -- one step -----------------------------------------------------------------------------------------------------
+
+
+def _one(step: Step, context: Context) -> Result:
+    verb = step.spec["kind"].partition("/")[0]
+    runner = {"train": _train, "measure": _measure, "perturb": _measure}.get(verb)
+    if runner is None:
+        raise CrucisError(f"no runner for the verb '{verb}'")
+    return runner(step, context)
+
+
+def _train(step: Step, context: Context) -> Result:
+    job = _job(step, context)
+    with _leaf(step.spec, "train", context) as (train, leaf):
+        return train(job, context, **_arguments(leaf, step.spec["params"], context))
+
+
+def _job(step: Step, context: Context) -> Job:
+    spec = step.spec
+    data = _data(spec["data"], step, spec["seed"])
+    inputs = {role: Path(folder) for role, folder in context.inputs.items()}
+    publish = {mark if mark == "best" else int(mark): key for mark, key in step.hints.get("publish", {}).items()}
+    return Job(
+        build=_builder(spec["net"], data, context), data=data, settings=_settings(spec, len(data.train), context),
+        seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of"), publish=publish,
+        device=_device(step), determinism=spec["determinism"],
+    )  # fmt: skip
+
+
+def _measure(step: Step, context: Context) -> Result:
+    spec, verb = step.spec, step.spec["kind"].partition("/")[0]
+    inputs = {role: _records(folder) for role, folder in context.inputs.items()}
+    model, data, settings = _subject(step, context)
+    seed, depth = spec.get("seed") or 0, spec.get("depth", 0)
+    task = None
+    if "data" in spec:
+        own = _data(spec["data"], step, seed)
+        task, data = (own, data) if verb == "perturb" else (None, own)
+    trainer = None
+    if verb == "perturb" and model is not None and settings is not None:
+        from ..train.continuation import continuation
+
+        trainer = continuation(model, settings, seed, depth, context, _device(step), spec["determinism"])
+    specimen = Specimen(
+        model=model, data=data, seed=seed, depth=depth, device=_device(step), inputs=inputs,
+        split=spec.get("split", "validation"), ctx=context, task=task, settings=settings, trainer=trainer,
+    )  # fmt: skip
+    with _leaf(spec, verb, context) as (measure, leaf):
+        return measure(specimen, **_arguments(leaf, spec["params"], context))
+
+
+def _subject(step: Step, context: Context) -> tuple[nn.Module | None, Dataset | None, Settings | None]:
+    """The network that the step works on, with the data of its training and the settings that trained it."""
+    spec = step.spec
+    models = step.hints.get("models", {})
+    role = "of" if "of" in models else next(iter(models), None)
+    if role is None or isinstance(models[role], list):
+        if "net" not in spec:
+            return None, None, None
+        data = _data(spec["data"], step, spec.get("seed") or 0)
+        return _fresh(spec["net"], data, spec.get("seed") or 0, 0, step, context), data, None
+    made = models[role]
+    training = made["training"]
+    data = _data(made["data"], step, training["seed"])
+    model = _fresh(training["net"], data, training["seed"], training["depth"], step, context)
+    if made["trained"]:
+        restore(model, Path(context.inputs[role]) / "model.safetensors")
+    shown = apply_view_size(training, step)
+    return model.eval(), data, _settings(training, shown, context)
+
+
+def apply_view_size(training: Mapping[str, Any], step: Step) -> int:
+    """Size of the training split that a model was trained on."""
+    return len(_data(training["data"], step, training["seed"]).train)
+
+
+def _fresh(net: Mapping[str, Any], data: Dataset, seed: int, depth: int, step: Step, context: Context) -> nn.Module:
+    return untrained(_builder(net, data, context), seed, depth).to(_device(step)).eval()
+
+
+def _settings(spec: Mapping[str, Any], n_train: int, context: Context) -> Settings:
+    params = {name: _with_entries(value, context) for name, value in spec["params"].items()}
+    if "source" in spec:  # a user's protocol: its own defaults stand before those of 'supervised'
+        with _leaf(spec, "train", context) as (_, leaf):
+            own = {name: param.default for name, param in leaf.params.items() if not param.required}
+        params = {**own, **params}
+    return resolve(params, n_train)
+
+
+def _device(step: Step) -> str:
+    asked = step.hints.get("device", "auto")
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise CrucisError(f"--device {asked}: no CUDA device is visible here")
+    return asked
+
+
+# -- data ---------------------------------------------------------------------------------------------------------
+
+_OPEN: dict[str, Dataset] = {}  # the last few data sets with their views: a worker takes many steps on the same ones
+_KEPT = 4
+
+
+def _data(identity: Mapping[str, Any], step: Step, seed: int) -> Dataset:
+    view = identity.get("view", {})
+    memo = digest([identity, seed if _draws(view) else None, bool(step.hints.get("unsealed"))])
+    if memo not in _OPEN:
+        source = step.hints["sources"][identity["digest"]]
+        root = step.hints.get("root")
+        whole = open_data(
+            LeafRef("data", source["name"], source["params"]), folder=Path(step.hints["folder"]),
+            root=Path(root) if root else None, unsealed=bool(step.hints.get("unsealed")),
+        )  # fmt: skip
+        if whole.digest != identity["digest"]:
+            raise CrucisError(
+                f"the data set '{source['name']}' changed after the plan was made "
+                f"({identity['digest'][:12]} became {whole.digest[:12]}); run again to plan with the new data"
+            )
+        while len(_OPEN) >= _KEPT:
+            _OPEN.pop(next(iter(_OPEN)))
+        _OPEN[memo] = apply_view(whole, view, seed) if view else whole
+    return _OPEN[memo]
+
+
+def _draws(view: Mapping[str, Any]) -> bool:
+    """Whether a view draws from the seed (only such views differ between seeds)."""
+    return bool(view)
+
+
+# -- leaves -------------------------------------------------------------------------------------------------------
+
+
+def _store(context: Context) -> Path:
+    """The store that a step writes to: `out` lies in its `tmp`."""
+    return context.out.resolve().parents[1]
+
+
+@contextmanager
+def _leaf(spec: Mapping[str, Any], verb: str, context: Context) -> Iterator[tuple[Callable[..., Any], shelf.Leaf]]:
+    """A leaf's entry function and description; a user's file is imported from its digested copy."""
+    if "source" not in spec:
+        leaf = shelf.leaf(verb, spec["kind"].partition("/")[2])
+        yield shelf.load(leaf), leaf
+        return
+    folder = _store(context) / CODE / spec["source"]
+    name = (folder / ENTRY).read_text(encoding="utf-8")
+    leaf = shelf.read_leaf(shelf.SHELVES[verb], folder / name, name, own=True)
+    with _on_path(folder):
+        yield getattr(_import(folder / name, spec["source"]), leaf.entry), leaf
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    """Let a user's file import its neighbours; forget them afterwards, so that another version cannot be mistaken."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(folder):
+                del sys.modules[name]
+
+
+def _import(path: Path, source: str) -> Any:
+    name = f"crucis_own_{source[:16]}_{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise CrucisError(f"{path.name} cannot be imported")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _builder(net: Mapping[str, Any], data: Dataset, context: Context) -> Callable[[], nn.Module]:
+    shape, classes = data.shape, data.classes
+    params = {name: _plain(value) for name, value in net["params"].items()}
+    if "source" not in net:
+        build = shelf.load(shelf.leaf("nets", net["leaf"]))
+        return lambda: build(shape, classes, **params)
+    folder = _store(context) / CODE / net["source"]
+    name = (folder / ENTRY).read_text(encoding="utf-8")
+
+    def own() -> nn.Module:
+        with _on_path(folder):
+            return _import(folder / name, net["source"]).build(shape, classes, **params)
+
+    return own
+
+
+def _arguments(leaf: shelf.Leaf, params: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    return {name: _with_entries(value, context) for name, value in params.items() if name in leaf.params}
+
+
+def _plain(value: Any) -> Any:
+    """An identity `{"leaf", "revision", "params"}` as `{name: {parameter: value}}`; anything else as it is."""
+    if isinstance(value, Mapping) and "leaf" in value and "params" in value:
+        return {value["leaf"]: {name: _plain(inner) for name, inner in value["params"].items()}}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _with_entries(value: Any, context: Context) -> Any:
+    """Like `_plain`, with a user's file (`{"source", "shelf", "params"}`) as its imported entry function."""
+    if isinstance(value, list):
+        return [_with_entries(item, context) for item in value]
+    if not (isinstance(value, Mapping) and "source" in value and "params" in value):
+        return _plain(value)
+    folder = _store(context) / CODE / value["source"]
+    name = (folder / ENTRY).read_text(encoding="utf-8")
+    with _on_path(folder):
+        entry = getattr(_import(folder / name, value["source"]), shelf.SHELVES[value["shelf"]].entry)
+    return {"name": name, "entry": entry, "params": dict(value["params"])}
+
+
+# -- records ------------------------------------------------------------------------------------------------------
+
+
+def _records(folder: Any) -> Record | list[Record]:
+    if isinstance(folder, (list, tuple)):
+        return [_record(Path(item)) for item in folder]
+    return _record(Path(folder))
+
+
+def _record(folder: Path) -> Record:
+    body = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    return Record(body["key"], folder, body)
