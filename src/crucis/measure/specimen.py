@@ -1,0 +1,128 @@
+"""What an instrument or a perturbation is given: a trained network, its data, its inputs, and where to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import CrucisError, Refusal
+from ..records import Context, Record
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..data.dataset import Dataset, Split
+
+Probe = Callable[["nn.Module"], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a `Trainer` returns.
+
+    Attributes:
+        model: the network after training, in evaluation mode.
+        probes: optimiser step -> what the probe returned there; step 0 is before the first update.
+        files: files that training left in `Context.out`, name -> role.
+    """
+
+    model: nn.Module
+    probes: Mapping[int, Mapping[str, float]]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+class Trainer(Protocol):
+    """Trains on from the specimen's weights; handed in from above, because this room knows no training loop.
+
+    It leaves the specimen's own model untouched and uses the optimiser, learning rate, batch and weight decay of that
+    model's training with fresh optimiser state and a constant rate, unless `changes` says otherwise.
+    """
+
+    def __call__(
+        self, data: Dataset, *, steps: int, probe: Probe | None, probe_at: tuple[int, ...], **changes: Any
+    ) -> Trained:
+        """Train for `steps` optimiser steps; call `probe` in evaluation mode after the steps of `probe_at`."""
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """The subject of a measurement.
+
+    Attributes:
+        model: the network in evaluation mode with its weights, on `device`; None if the subject is a record.
+        data: the data set with the view of the model's own training.
+        seed, depth: from which streams are derived (`depth` = stages of this verb upstream).
+        inputs: role (`of`, `start`, `end` ...) -> record, or list of records of a pooled input.
+        split: the split that this step was asked for.
+        ctx: the engine's side of the step: folders, heartbeat, the wish to stop.
+        task: data of a perturbation's own, such as a second task.
+        settings: settings of the model's own training, opaque here.
+        trainer: for perturbations that train.
+    """
+
+    model: nn.Module | None = None
+    data: Dataset | None = None
+    seed: int = 0
+    depth: int = 0
+    device: str = "cpu"
+    inputs: Mapping[str, Record | list[Record]] = field(default_factory=dict)
+    split: str = "validation"
+    ctx: Context | None = None
+    task: Dataset | None = None
+    settings: Any = None
+    trainer: Trainer | None = None
+
+    def network(self) -> tuple[nn.Module, Dataset]:
+        """The model and its data.
+
+        Raises:
+            Refusal: `not_applicable`, if the subject is no model with data.
+        """
+        if self.model is None or self.data is None:
+            raise Refusal("not_applicable", "works on a network with its data; 'of' names something else")
+        return self.model, self.data
+
+    def asked(self) -> Split:
+        """The split that was asked for, through the seal.
+
+        Raises:
+            Refusal: `sealed`, `not_applicable`, or `too_few` if the split is empty.
+        """
+        _, data = self.network()
+        split = data.split(self.split)
+        if len(split) == 0:
+            raise Refusal("too_few", f"the split {self.split} of {data.name} is empty")
+        return split
+
+    def record(self, role: str = "of") -> Record:
+        """The record in `role`.
+
+        Raises:
+            Refusal: `not_applicable`, if there is none or a list; `input_refused`, if that record is not ok.
+        """
+        found = self.inputs.get(role)
+        if not isinstance(found, Record):
+            raise Refusal("not_applicable", f"works on the record of one stage; '{role}' names something else")
+        if found.outcome != "ok":
+            raise Refusal("input_refused", f"its input is {found.outcome}")
+        return found
+
+    def folder(self) -> Path:
+        """Where files of this step go.
+
+        Raises:
+            CrucisError: the specimen has no context.
+        """
+        if self.ctx is None:
+            raise CrucisError("this leaf writes files, so its specimen needs a context with the folder 'out'")
+        return self.ctx.out
+
+    def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+        """Write an npz file into the step's folder, its bytes a function of the arrays; returns name -> role."""
+        with (self.folder() / name).open("wb") as file:
+            np.savez(file, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+        return {name: "array"}

@@ -1,0 +1,112 @@
+"""The loss as a function of a point in a plane of weight space: prepared once, evaluated at many points."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CrucisError
+from ..seeds import derive
+from ..streams import borrowed
+from .directions import Plane, moved
+from .evaluate import Batch, losses
+from .folding import Folded, fold
+
+BatchNorm = Literal["frozen", "batch", "recalibrated"]
+
+
+class Surface:
+    """Works on a copy, so the network itself is never written, whatever happens.
+
+    Args:
+        model: the trained network.
+        parts: the evaluation set in batches, on the network's device.
+        batch_norm: `frozen` uses the stored statistics; `batch` those of each batch, and stores nothing;
+            `recalibrated` estimates them anew at every point from all batches (their plain average).
+        folding: whether frozen normalisation may be folded; off it is only slower.
+
+    Attributes:
+        theta: name -> weight of every parameter that moves, at the trained point.
+        folded: how many layers are folded.
+    """
+
+    def __init__(
+        self, model: nn.Module, parts: Sequence[Batch], *, batch_norm: BatchNorm = "frozen", folding: bool = True
+    ) -> None:
+        self._parts, self._policy = parts, batch_norm
+        net = _copy(model)
+        if parts[0][0].dim() == 4:
+            net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net.eval().requires_grad_(False)
+        weights = moved(net)
+        self.theta = {name: weight.detach().clone() for name, weight in weights.items()}
+        self._norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        done = Folded()
+        if batch_norm == "frozen" and folding and self._norms:
+            with borrowed(derive(0, "measure", "surface")):
+                net, done = fold(net, parts[0][0], list(weights))
+        elif batch_norm == "batch":
+            for norm in self._norms:
+                norm.track_running_stats, norm.running_mean, norm.running_var = False, None, None
+        self._net, self._scale, self.folded = net, done.scale, len(done.scale)
+        named = dict(net.named_parameters())
+        self._targets: dict[str, Tensor] = {name: named[name] for name in self.theta}
+
+    def plane(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Plane:
+        """The plane theta + a first + b second."""
+        return Plane(self._targets, self.theta, first, second, self._scale)
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """Mean cross-entropy (nats) at the place where the network stands; NaN and infinity are values.
+
+        The same place gives the same bits, whatever was evaluated before: the network's random state, if it uses one,
+        is the same at every call.
+        """
+        with borrowed(derive(0, "measure", "surface")):
+            if self._policy == "recalibrated":
+                self._recalibrate()
+            return losses(self._net, self._parts)[0]
+
+    def _recalibrate(self) -> None:
+        with _estimating(self._norms):
+            for x, _ in self._parts:
+                self._net(x)
+
+
+@contextmanager
+def _estimating(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
+    """Normalisation layers collect fresh statistics, as the average over what passes, while the rest only evaluates."""
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # asks torch for the plain average
+        norm.training = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.training = False
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise CrucisError(
+            f"a landscape works on a copy, and {type(model).__name__} cannot be copied: {error}"
+        ) from error
+
+
+@torch.no_grad()
+def centre_loss(model: nn.Module, parts: Sequence[Batch], *, batch_norm: BatchNorm = "frozen") -> float:
+    """The declared evaluation function: the loss of the network as it is, on the path that a landscape takes.
+
+    Bit for bit the middle of every slice of a landscape with an odd grid. Differs from `evaluate.accuracy_and_loss` by
+    rounding only where normalisation is folded (below 1e-5 relative in practice), and not at all where none is.
+    """
+    return Surface(model, parts, batch_norm=batch_norm).loss()
