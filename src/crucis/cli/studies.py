@@ -1,4 +1,4 @@
-"""Commands that read a study and its store and run nothing: new, check, plan, status, explain, diff, table, report, fmt."""
+"""Commands that read a study and its store and run nothing: from `new` and `check` to `table` and `fmt`."""
 
 from __future__ import annotations
 
