@@ -1,0 +1,366 @@
+"""From the text of a study to a tree with places: strict YAML 1.2, without what surprises. Knows no study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import Faults
+from . import scalars
+from .spec import Place
+from .tree import BAD, Node
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Stop(Exception):
+    """The text cannot be read further; the fault is reported."""
+
+
+@dataclass
+class _Frame:
+    """A collection that is still open."""
+
+    node: Node
+    path: str
+    key: str | None = None  # of a mapping: the key whose value comes next
+    key_place: Place | None = None
+    skip: bool = False  # a value that stands under no usable key
+
+
+def read_file(path: Path, shown: str, faults: Faults) -> Node | None:
+    """Read a study file; `shown` is its name in messages."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        faults.add("no-file", f"cannot be read: {error.strerror or error}.", file=shown)
+        return None
+    if len(data) > MAX_BYTES:
+        faults.add("too-long", "larger than 1 MiB, which no study is.", file=shown)
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        faults.add("not-utf8", "not UTF-8 text. Save the file as UTF-8.", file=shown, line=line, column=1)
+        return None
+    return read(text, shown, faults)
+
+
+def read(text: str, file: str, faults: Faults) -> Node | None:
+    """The tree of a study's text, or None if it cannot be read at all; faults are added, `BAD` stands in their place."""
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        faults.add("too-long", "larger than 1 MiB, which no study is.", file=file)
+        return None
+    if _tabs(text, file, faults):
+        return None
+    try:
+        root = _Composer(file, faults).compose(text)
+    except _Stop:
+        return None
+    except (yaml.YAMLError, UnicodeError) as error:
+        _explain(error, text, file, faults)
+        return None
+    if root is None:
+        faults.add("empty", "the file holds no study. The smallest: crucis new first", file=file, line=1, column=1)
+        return None
+    if not isinstance(root.data, dict):
+        if root.data is not BAD:
+            faults.add(
+                "not-a-mapping", "a study is a mapping that begins with 'study: NAME'.",
+                file=file, line=root.place.line, column=root.place.column,
+            )  # fmt: skip
+        return None
+    return root
+
+
+def read_value(text: str, file: str, faults: Faults) -> Node | None:
+    """A single value, as after `--set path=`; places carry no line, for there is no file."""
+    before = len(faults.items)
+    try:
+        if _tabs(text, file, faults):
+            return None
+        root = _Composer(file, faults).compose(text)
+        if root is None:
+            faults.add("no-value", "no value after '='.", file=file)
+    except _Stop:
+        root = None
+    except (yaml.YAMLError, UnicodeError):
+        faults.add("yaml", f"{text!r} cannot be read as a value; quote it.", file=file)
+        root = None
+    for i in range(before, len(faults.items)):
+        fault = faults.items[i]
+        faults.items[i] = type(fault)(fault.code, fault.text, "", file)
+    return root
+
+
+def _tabs(text: str, file: str, faults: Faults) -> bool:
+    lines = [i for i, line in enumerate(text.split("\n"), 1) if "\t" in line]
+    if not lines:
+        return False
+    more = f" ({len(lines) - 1} more lines have one.)" if len(lines) > 1 else ""
+    column = text.split("\n")[lines[0] - 1].index("\t") + 1
+    faults.add(
+        "tab", f"a tab. YAML indents with spaces; crucis fmt {file} mends it.{more}",
+        file=file, line=lines[0], column=column,
+    )  # fmt: skip
+    return True
+
+
+class _Composer:
+    """Builds the tree from the parser's events; what the grammar refuses becomes a fault with a place."""
+
+    def __init__(self, file: str, faults: Faults) -> None:
+        self.file, self.faults = file, faults
+        self.stack: list[_Frame] = []
+        self.root: Node | None = None
+        self.documents = 0
+
+    def compose(self, text: str) -> Node | None:
+        for event in self._events(text):
+            place = Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+            kind = type(event).__name__
+            if kind == "DocumentStartEvent":
+                self._document(event, place)
+            elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+                self._open(event, place, kind == "MappingStartEvent")
+            elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+                self._close()
+            elif kind == "ScalarEvent":
+                self._scalar(event, place)
+            elif kind == "AliasEvent":
+                self._alias(event, place)
+        return self.root
+
+    def _events(self, text: str) -> Iterator[Any]:
+        loader = _Loader(text)
+        try:
+            while loader.check_event():
+                yield loader.get_event()
+        finally:
+            loader.dispose()
+
+    def _fault(self, code: str, text: str, place: Place, path: str = "") -> None:
+        if not any(frame.skip for frame in self.stack):
+            self.faults.add(code, text, path=path, file=place.file, line=place.line, column=place.column)
+
+    def _document(self, event: Any, place: Place) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self._fault("second-document", "a second document ('---'). One file holds one study.", place)
+            raise _Stop
+        if event.tags:
+            self._fault("tag", "a %TAG directive; tags are not used here. Remove it.", place)
+
+    # -- collections ------------------------------------------------------------------------------------------
+
+    def _open(self, event: Any, place: Place, mapping: bool) -> None:
+        if len(self.stack) >= MAX_DEPTH:
+            self._fault("too-deep", f"more than {MAX_DEPTH} levels inside one another.", place)
+            raise _Stop
+        as_key = self._expects_key()
+        node = Node({} if mapping else [], place)
+        path = self._path()
+        if as_key:
+            what = "a mapping" if mapping else "a list"
+            self._fault(
+                "bad-key", f"{what} stands where a key is expected. A key is one word.", place, self.stack[-1].path
+            )
+        if event.anchor or event.tag:
+            self._decorated(event, place, path)
+        self.stack.append(_Frame(node, path, skip=as_key))
+
+    def _close(self) -> None:
+        frame = self.stack.pop()
+        if frame.skip:
+            self.stack[-1].key, self.stack[-1].key_place = "", None
+        else:
+            self._place(frame.node)
+
+    def _expects_key(self) -> bool:
+        return bool(self.stack) and isinstance(self.stack[-1].node.data, dict) and self.stack[-1].key is None
+
+    def _path(self) -> str:
+        if not self.stack:
+            return ""
+        top = self.stack[-1]
+        if isinstance(top.node.data, list):
+            return f"{top.path}[{len(top.node.data)}]"
+        return ".".join(filter(None, (top.path, top.key)))
+
+    def _place(self, node: Node) -> None:
+        """Put a finished node where it belongs."""
+        if not self.stack:
+            self.root = node
+            return
+        top = self.stack[-1]
+        if isinstance(top.node.data, list):
+            top.node.data.append(node)
+            return
+        if top.key and top.key not in top.node.data:  # a second one was reported at its key
+            top.node.put(top.key, node, top.key_place)
+        top.key = None
+
+    # -- scalars ----------------------------------------------------------------------------------------------
+
+    def _decorated(self, event: Any, place: Place, path: str) -> None:
+        if event.anchor:
+            self._fault(
+                "anchor", f"'&{event.anchor}' is a YAML anchor; anchors are not used here. "
+                "Write 'like: STAGE' to repeat a stage, 'let' for a constant.", place, path,
+            )  # fmt: skip
+        if event.tag:
+            self._fault("tag", f"'{event.tag}' is a YAML tag; tags are not used here. Remove it.", place, path)
+
+    def _scalar(self, event: Any, place: Place) -> None:
+        if self._expects_key():
+            self._key(event, place)
+            return
+        path = self._path()
+        value: Any = event.value
+        if event.anchor or event.tag:
+            self._decorated(event, place, path)
+            value = BAD
+        elif event.implicit[0]:  # plain
+            try:
+                value = scalars.resolve(event.value)
+            except scalars.ScalarError as error:
+                self._fault(error.code, str(error), self._value_place(event, place), path)
+                value = BAD
+        self._place(Node(value, place, text=event.value))
+
+    def _value_place(self, event: Any, place: Place) -> Place:
+        """An empty value stands nowhere; its key does."""
+        if not event.value and self.stack and self.stack[-1].key_place:
+            return self.stack[-1].key_place
+        return place
+
+    def _key(self, event: Any, place: Place) -> None:
+        top = self.stack[-1]
+        key = event.value
+        top.key, top.key_place = key, place
+        path = ".".join(filter(None, (top.path, key)))
+        if event.anchor or event.tag:
+            self._decorated(event, place, path)
+        if key == "<<" and event.implicit[0]:
+            self._fault(
+                "merge-key", "merge keys are not used here. Write 'like: STAGE' to repeat a stage, 'let' for a constant.",
+                place,
+            )  # fmt: skip
+            top.key = ""
+        elif not key:
+            self._fault("bad-key", "an empty key. A key is one word.", place, top.path)
+        elif key in top.node.data:
+            first = top.node.keys[key].line
+            self._fault("twice", f"written twice, first at line {first}. Rename one.", place, path)
+
+    def _alias(self, event: Any, place: Place) -> None:
+        if self._expects_key():
+            self._fault("alias", f"'*{event.anchor}' is a YAML alias; aliases are not used here.", place)
+            self.stack[-1].key = ""
+            return
+        if not (self.stack and self.stack[-1].key == "" and isinstance(self.stack[-1].node.data, dict)):
+            self._fault("alias", _ALIAS.format(event.anchor), place)
+        self._place(Node(BAD, place))
+
+
+_ALIAS = "'*{0}' is a YAML alias; aliases are not used here. For the stage write {0}, for a factor ${0}."
+_INNER = re.compile(r"(?:^|[\s{,\[])([^\s{},\[\]:][^{},\[\]]*?):\s+([^\s{},\[\]'\"#][^{},\[\]\n]*?):(?=\s|$)\s*(.*)$")
+
+
+def _explain(error: Exception, text: str, file: str, faults: Faults) -> None:
+    """One helpful fault for text that is not YAML at all."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    lines = text.split("\n")
+    if mark is None:
+        faults.add("yaml", _character(error), file=file, line=1, column=1)
+        return
+    row, column = min(mark.line, len(lines) - 1), mark.column
+    start = getattr(error, "context_mark", None)
+    scanning = getattr(error, "context", None) or ""
+    if start is not None and ("alias" in scanning or "anchor" in scanning):
+        word = re.match(r"[*&]?([\w.-]*)", lines[min(start.line, len(lines) - 1)][start.column :])
+        name = word[1] if word and word[1] else "name"
+        code, body = ("alias", _ALIAS.format(name)) if "alias" in scanning else ("anchor", f"'&{name}' starts a YAML "
+            "anchor; anchors are not used here. Quote the text if one is meant.")  # fmt: skip
+        faults.add(code, body, file=file, line=start.line + 1, column=start.column + 1)
+        return
+    for at in (row, row - 1):
+        inner = _INNER.search(lines[at]) if 0 <= at < len(lines) else None
+        if inner:
+            _second_colon(inner, lines, at, file, faults)
+            return
+    problem = getattr(error, "problem", None) or "not readable"
+    faults.add(
+        "yaml", f"not YAML: {_plainly(problem, scanning)}", path="", file=file, line=row + 1, column=column + 1,
+    )  # fmt: skip
+
+
+def _second_colon(inner: re.Match[str], lines: list[str], row: int, file: str, faults: Faults) -> None:
+    key, value, rest = inner[1].strip(), inner[2], inner[3]
+    if rest.startswith(("{", "[")):
+        whole = rest[: rest.rfind("}") + 1] or rest
+        if whole.count("}") > whole.count("{"):
+            whole = whole[: len(whole) - (whole.count("}") - whole.count("{"))].rstrip()
+        faults.add(
+            "inner-mapping", f"'{value}: ' starts a mapping inside a value. Write {{{value}: {whole}}}.",
+            file=file, line=row + 1, column=inner.start(2) + 1,
+        )  # fmt: skip
+        return
+    quoted = lines[row][inner.start(2) :].strip().rstrip(",}]")
+    faults.add(
+        "second-colon",
+        f"a second ': ' on one line starts a mapping. Quote the text: {key}: \"{quoted}\"",
+        path=_block_path(lines, row, key), file=file, line=row + 1, column=inner.end(2) + 1,
+    )  # fmt: skip
+
+
+def _block_path(lines: list[str], row: int, key: str) -> str:
+    """The dotted path of a key, from the indentation of the lines above."""
+    indent = len(lines[row]) - len(lines[row].lstrip())
+    parts = [key]
+    for line in reversed(lines[:row]):
+        match = re.match(r"( *)([\w-]+):", line)
+        if match and len(match[1]) < indent:
+            parts.append(match[2])
+            indent = len(match[1])
+    return ".".join(reversed(parts))
+
+
+def _character(error: Exception) -> str:
+    code = getattr(error, "character", None)
+    shown = f"U+{code:04X}" if isinstance(code, int) else "a control character"
+    return f"{shown} cannot stand in a text file. Remove it."
+
+
+_PLAIN = (
+    ("could not find expected ':'", "a key without ': ' behind it. Check the line above and the indentation."),
+    ("did not find expected ',' or '}'", "a '{' is not closed, or a ',' is missing before this."),
+    ("did not find expected ',' or ']'", "a '[' is not closed, or a ',' is missing before this."),
+    ("did not find expected key", "a key is expected here. Check the indentation and the line above."),
+    ("mapping values are not allowed", "a ': ' cannot stand here. Quote the text, or check the indentation."),
+    ("found unexpected end of stream", "a quote is opened and never closed."),
+    ("cannot start any token", "this character cannot begin a word. Quote the text."),
+    ("did not find expected '-' indicator", "the entries of a list stand at one indentation, each after '- '."),
+    ("did not find expected <document start>", "this stands outside of the study. Check the indentation."),
+    (
+        "block sequence entries are not allowed",
+        "a '- ' cannot stand here. Put the list on lines of its own, or in [...].",
+    ),
+    ("unknown escape character", 'a backslash in "..." starts an escape. Use single quotes.'),
+)
+
+
+def _plainly(problem: str, context: str) -> str:
+    for known, sentence in _PLAIN:
+        if known in problem:
+            return sentence
+    return f"{context + ': ' if context else ''}{problem}."

@@ -1,0 +1,372 @@
+"""From what is written to what a leaf's parameter declares: types, ranges, choices, leaves inside leaves, views."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .. import shelf
+from ..errors import did_you_mean, nearest
+from ..lengths import Length
+from ..shelf import Leaf, Param
+from ..source import SourceError
+from .scalars import bare, looks_like_number, number, show
+from .spec import LeafRef
+from .tree import BAD
+
+DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "int_log_uniform", "choice")
+WRITTEN = {"length": "for", "models": "from", "targets": "with"}  # parameters whose written name is a Python keyword
+_WORDS = {
+    "int": "an integer", "float": "a number", "bool": "true or false", "str": "a text", "Length": "a length such as "
+    "'30 epochs'", "LengthOrShare": "a share such as 5% or a length such as '3 epochs'", "View": "a view",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Something wrong inside a value; `sub` continues the path of the value, `key` points at a key."""
+
+    code: str
+    sub: str
+    text: str
+    key: bool = False
+    replacement: str | None = None
+
+
+@cache
+def kinds_of(annotation: str) -> tuple[Any, ...]:
+    """Alternatives of an annotation: names, `("list", alternatives)` or `("literal", values)`; `any` if unknown."""
+    try:
+        return _kinds(ast.parse(annotation, mode="eval").body)
+    except SyntaxError:
+        return ("any",)
+
+
+def _kinds(node: ast.expr) -> tuple[Any, ...]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return (*_kinds(node.left), *_kinds(node.right))
+    if isinstance(node, ast.Constant):
+        return ("none",) if node.value is None else kinds_of(str(node.value))
+    if isinstance(node, ast.Subscript):
+        head = _kinds(node.value)[0]
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if head == "Literal":
+            return (("literal", tuple(item.value for item in inner if isinstance(item, ast.Constant))),)
+        if head in ("list", "tuple", "Sequence"):
+            return (("list", _kinds(inner[0])),)
+        if head == "Optional":
+            return (*_kinds(inner[0]), "none")
+        return ("View",) if head == "View" else ("any",)
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    if isinstance(node, ast.Attribute):
+        return (node.attr,)
+    return ("any",)
+
+
+def in_words(kinds: tuple[Any, ...], home: str | None = None) -> str:
+    """What is expected, with its article."""
+    out = []
+    for kind in kinds:
+        if isinstance(kind, tuple) and kind[0] == "list":
+            short = "/".join(str(item) if isinstance(item, str) else "list" for item in kind[1])
+            out.append(f"a list of {shelf.SHELVES[home].plural if short == 'Leaf' and home else short}")
+        elif isinstance(kind, tuple):
+            out.append(f"one of {', '.join(map(str, kind[1]))}")
+        elif kind == "Leaf":
+            noun = shelf.SHELVES[home].noun if home else "leaf"
+            out.append(f"an {noun}" if noun[0] in "aeiou" else f"a {noun}")
+        elif kind == "none":
+            out.append("none")
+        else:
+            out.append(_WORDS.get(kind, kind))
+    return " or ".join(out)
+
+
+class Converter:
+    """Converts values and collects every issue; what cannot be converted becomes `BAD`."""
+
+    def __init__(self, folder: Path, file: str = "the study", factors: tuple[str, ...] = ()) -> None:
+        self.folder, self.file, self.factors = folder, file, factors
+        self.issues: list[Issue] = []
+
+    def _issue(self, code: str, sub: str, text: str, *, key: bool = False, replacement: str | None = None) -> Any:
+        self.issues.append(Issue(code, sub, text, key, replacement))
+        return BAD
+
+    # -- leaves -----------------------------------------------------------------------------------------------
+
+    def leaf(self, home: str, name: str, sub: str = "") -> Leaf | None:
+        """The leaf of this name, or None with an issue that says what there is."""
+        try:
+            return find_leaf(home, name, self.folder)
+        except SourceError as error:
+            text = str(error)
+            self._issue("bad-file", sub, text if text.endswith(".") else f"{text}.")
+        except FileNotFoundError:
+            self._issue("no-file", sub, self._no_file(name))
+        except KeyError:
+            self._issue("unknown-name", sub, self._unknown_leaf(home, name))
+        return None
+
+    def _no_file(self, name: str) -> str:
+        here = sorted(path.name for path in (self.folder / name).parent.glob("*.py"))[:8]
+        files = f" Files here: {', '.join(here)}." if here else ""
+        return f"no file {name} beside {self.file}.{files}"
+
+    def _unknown_leaf(self, home: str, name: str) -> str:
+        about = shelf.SHELVES[home]
+        if name in self.factors:
+            return f"no {about.noun} '{name}'. There is a factor of that name; write ${name}."
+        for other in ("train", "measure", "perturb"):
+            if home in ("train", "measure", "perturb") and other != home and name in shelf.names(other):
+                noun = shelf.SHELVES[other].noun
+                article = "an" if noun[0] in "aeiou" else "a"
+                return (
+                    f"'{name}' is {article} {noun}, not {'an' if about.noun[0] in 'aeiou' else 'a'} {about.noun}. "
+                    f"Write {{{other}: {name}, {'of: ...' if other != 'train' else 'net: ...'}}}."
+                )
+        listing = f" All: crucis list {home}" if home not in ("train", "measure", "perturb") else (
+            f" All: crucis list {about.plural}")  # fmt: skip
+        return f"no {about.noun} '{name}'.{did_you_mean(name, shelf.names(home))}{listing}"
+
+    def leaf_ref(self, home: str, raw: Any, sub: str = "") -> Any:
+        """`name` or `{name: {parameter: value}}` as a reference with converted parameters."""
+        noun = shelf.SHELVES[home].noun
+        if isinstance(raw, LeafRef):
+            return raw
+        if isinstance(raw, Mapping):
+            if len(raw) != 1:
+                return self._issue(
+                    "not-a-leaf", sub,
+                    f"{show(raw)} has {len(raw)} keys; {noun} with parameters is written {{name: {{parameter: value}}}}.",
+                )  # fmt: skip
+            name, params = next(iter(raw.items()))
+            if name in DISTRIBUTIONS:
+                return self._distribution(raw, sub)
+            if params is BAD:
+                return BAD
+            if not isinstance(params, Mapping):
+                self.leaf(home, name, sub)
+                return self._issue(
+                    "not-a-leaf", f"{sub}.{name}", f"expected the parameters of '{name}' as a mapping, got {show(params)}."
+                )
+        else:
+            name, params = raw, {}
+        if not isinstance(name, str):
+            return self._issue("wrong-type", sub, f"expected {in_words(('Leaf',), home)}, got {show(raw)}.")
+        found = self.leaf(home, name, f"{sub}.{name}" if isinstance(raw, Mapping) and params else sub)
+        if found is None:
+            return BAD
+        return LeafRef(home, name, self.params(found, params, f"{sub}.{name}"))
+
+    def params(self, leaf: Leaf, given: Mapping[str, Any], sub: str, known: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Converted parameters of a leaf; unknown and missing ones are issues. `known` keys are not the leaf's."""
+        out = {}
+        for key, raw in given.items():
+            name = next((inner for inner, outer in WRITTEN.items() if outer == key), key)
+            if name not in leaf.params or key in WRITTEN:
+                if key not in known:
+                    self._issue("unknown-parameter", f"{sub}.{key}", unknown_parameter(leaf, key, raw), key=True)
+                continue
+            out[name] = self.value(leaf.params[name], raw, f"{sub}.{key}")
+        for name, param in leaf.params.items():
+            if param.required and name not in out and name not in known:
+                written = WRITTEN.get(name, name)
+                self._issue("missing-parameter", sub, f"'{leaf.name}' needs {written} ({in_words(kinds_of(param.type))}).")
+        return out
+
+    # -- values -----------------------------------------------------------------------------------------------
+
+    def value(self, param: Param, raw: Any, sub: str = "") -> Any:
+        """One value as its parameter declares it."""
+        if raw is BAD:
+            return BAD
+        kinds = kinds_of(param.type)
+        if isinstance(raw, Mapping) and len(raw) == 1 and next(iter(raw)) in DISTRIBUTIONS:
+            return self._distribution(raw, sub)
+        value = self._any(param, kinds, raw, sub)
+        if value is not BAD and value is not None and param.limits:
+            self._bounded(param, value, sub)
+        return value
+
+    def _distribution(self, raw: Mapping[str, Any], sub: str) -> Any:
+        name = next(iter(raw))
+        return self._issue(
+            "distribution", sub, f"{{{name}: ...}} stands for a search, and nothing searches here. "
+            "Put the stage into the 'trial' of a search, or give a value.",
+        )  # fmt: skip
+
+    def _any(self, param: Param, kinds: tuple[Any, ...], raw: Any, sub: str) -> Any:
+        literals = tuple(v for kind in kinds if isinstance(kind, tuple) and kind[0] == "literal" for v in kind[1])
+        if literals and not isinstance(raw, (list, Mapping)) and any(type(raw) is type(v) and raw == v for v in literals):
+            return raw
+        if "none" in kinds and (raw is None or raw == "none"):
+            return None
+        kinds = tuple(kind for kind in kinds if kind != "none")
+        lists = tuple(kind for kind in kinds if isinstance(kind, tuple) and kind[0] == "list")
+        if isinstance(raw, list) and lists:
+            return [self._any(param, lists[0][1], item, f"{sub}[{i}]") for i, item in enumerate(raw)]
+        if isinstance(raw, list) and "any" not in kinds and "Any" not in kinds:
+            name = WRITTEN.get(param.name, param.name)
+            return self._issue(
+                "list-for-one", sub, f"a list, where one {name} is expected. "
+                f"To vary it: factors: {{{name}: {show(raw)}}}, and here ${name}.",
+            )  # fmt: skip
+        singles = tuple(kind for kind in kinds if kind not in lists)
+        if not singles:
+            if isinstance(raw, Mapping) and lists[0][1] != ("Leaf",):
+                return self._issue("wrong-type", sub, f"expected {in_words(lists)}, got {show(raw)}.")
+            words = in_words(lists, param.shelf)
+            return self._issue("wrong-type", sub, f"expected {words}, got {bare(raw)}. Write [{bare(raw)}].")
+        for kind in singles:
+            done, value = self._one(param, kind, raw, sub)
+            if done:
+                return value
+        return self._wrong(param, singles, raw, sub)
+
+    def _one(self, param: Param, kind: Any, raw: Any, sub: str) -> tuple[bool, Any]:
+        """(whether this alternative answers, the value)."""
+        if kind == "int":
+            whole = isinstance(raw, float) and raw.is_integer() and abs(raw) < 2**53
+            ok = (isinstance(raw, int) and not isinstance(raw, bool)) or whole
+            return ok, int(raw) if ok else None
+        if kind == "float":
+            value = number(raw)
+            return value is not None, None if value is None else float(value)
+        if kind == "bool":
+            return isinstance(raw, bool), raw
+        if kind == "str":
+            return isinstance(raw, str), raw
+        if kind in ("Length", "LengthOrShare"):
+            return self._length(kind, raw)
+        if kind == "Leaf":
+            return True, self.leaf_ref(param.shelf or "nets", raw, sub)
+        if kind == "View":
+            return True, self.view(raw, sub)
+        return kind in ("any", "Any", "Mapping", "dict", "object"), raw
+
+    def _length(self, kind: str, raw: Any) -> tuple[bool, Any]:
+        value = number(raw)
+        if kind == "LengthOrShare" and value is not None and 0 <= value <= 1:
+            return True, float(value)
+        if isinstance(raw, str):
+            try:
+                return True, str(Length.parse(raw))
+            except ValueError:
+                pass
+        return False, None
+
+    def _wrong(self, param: Param, kinds: tuple[Any, ...], raw: Any, sub: str) -> Any:
+        values = [v for kind in kinds if isinstance(kind, tuple) and kind[0] == "literal" for v in kind[1]]
+        if values and isinstance(raw, str):
+            hint = did_you_mean(raw, map(str, values))
+            name = WRITTEN.get(param.name, param.name)
+            if raw in self.factors:
+                hint = f" There is a factor of that name; write ${raw}."
+            return self._issue("not-a-choice", sub, f"{name} has no choice '{raw}'.{hint} Choices: {', '.join(map(str, values))}.")
+        if any(kind in ("Length", "LengthOrShare") for kind in kinds) and number(raw) is not None:
+            return self._issue(
+                "not-a-length", sub, f"{show(raw).strip(chr(39))} is a number; a length has a unit. "
+                f"Write '{show(raw).strip(chr(39))} epochs' or '{show(raw).strip(chr(39))} steps'.",
+            )  # fmt: skip
+        if isinstance(raw, str) and looks_like_number(raw) and ("int" in kinds or "float" in kinds):
+            words = "a number" if "float" in kinds else "an integer"
+            return self._issue(
+                "wrong-type", sub, f"expected {words}, got the text '{raw}'. Remove the quotes.", replacement=raw
+            )
+        got = f"the text '{raw}'" if isinstance(raw, str) and len(raw) < 60 else show(raw)
+        tail = ""
+        if "str" in kinds and isinstance(raw, (int, float)):
+            got, tail = show(raw), f" Quote it: '{show(raw)}'."
+        elif isinstance(raw, str) and raw in self.factors:
+            tail = f" There is a factor of that name; write ${raw}."
+        return self._issue("wrong-type", sub, f"expected {in_words(kinds, param.shelf)}, got {got}.{tail}")
+
+    def _bounded(self, param: Param, value: Any, sub: str) -> None:
+        if isinstance(value, list):
+            for i, item in enumerate(value):
+                self._bounded(param, item, f"{sub}[{i}]")
+            return
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not param.limits:
+            return
+        side = outside(param.limits, value)
+        if side:
+            text = f"{value} is outside {param.limits}, the range of {param.name}. Write a {side} value."
+            self._issue("out-of-range", sub, text)
+
+    def view(self, raw: Any, sub: str = "") -> Any:
+        """A view: its keys and the types of their values. Whether it fits the data set is known when that is described."""
+        from .views import view_issues
+
+        if raw is BAD:
+            return BAD
+        value, issues = view_issues(raw)
+        self.issues += [Issue(code, sub + inner, text, key) for code, inner, text, key in issues]
+        return BAD if issues else value
+
+
+def find_leaf(home: str, name: str, folder: Path) -> Leaf:
+    """A user's file beside the study, a package's leaf, or one of the shelf.
+
+    Raises:
+        KeyError: no leaf of this name. FileNotFoundError: no such file. SourceError: a file that is no such leaf.
+    """
+    if LeafRef(home, name).own:
+        path = folder / name
+        if not path.is_file():
+            raise FileNotFoundError(name)
+        stat = path.stat()
+        return _own(home, folder, name, stat.st_mtime_ns, stat.st_size)
+    return shelf.leaf(home, name)
+
+
+@cache
+def _own(home: str, folder: Path, name: str, changed: int, size: int) -> Leaf:  # noqa: ARG001 - they make the key
+    return shelf.own_leaf(home, folder, name)
+
+
+def outside(limits: str, value: float) -> str | None:
+    """`smaller` or `larger` if a value lies outside an interval such as "(0, 2]" and which way to go, else None."""
+    low, high = (part.strip() for part in limits.strip()[1:-1].split(","))
+    if low not in ("", "-inf", "None") and (value < float(low) or (limits[0] == "(" and value == float(low))):
+        return "larger"
+    if high not in ("", "inf", "None") and (value > float(high) or (limits.strip()[-1] == ")" and value == float(high))):
+        return "smaller"
+    return None
+
+
+_TIMES = ("epochs", "epoch", "steps", "max_steps", "num_epochs", "n_epochs", "max_epochs", "duration", "length")
+_SYNONYMS = {
+    "learning_rate": "lr", "batch_size": "batch", "optimizer": "optimiser", "scheduler": "schedule", "wd": "weight_decay",
+    "augmentation": "augment", "augmentations": "augment", "grad_clip": "clip", "clip_norm": "clip", "dtype": "precision",
+}  # fmt: skip
+
+
+def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
+    """The sentence for a parameter that a leaf does not have."""
+    head = f"'{leaf.name}' has no parameter '{key}'."
+    if key in _TIMES and "length" in leaf.params:
+        unit = "steps" if "step" in key else "epochs"
+        amount = f"{raw} {unit}" if isinstance(raw, int) and not isinstance(raw, bool) else bare(raw)
+        return f"{head} Write 'for: {amount}'."
+    if key == "watch":
+        return "'watch' comes with a later version of Crucis."
+    written = {WRITTEN.get(name, name): param for name, param in leaf.params.items()}
+    other = _SYNONYMS.get(key) if _SYNONYMS.get(key) in written else nearest(key, written)
+    if other:
+        param = written[other]
+        default = "required" if param.required else f"default {bare(param.default)}"
+        kind = "/".join(_short(kind) for kind in kinds_of(param.type) if kind != "none")
+        return f"{head} Did you mean '{other}' ({kind}, {default})?"
+    return f"{head} It has: {', '.join(written)}." if written else f"{head} It has none."
+
+
+def _short(kind: Any) -> str:
+    if isinstance(kind, tuple):
+        return " or ".join(map(str, kind[1])) if kind[0] == "literal" else f"list of {'/'.join(map(str, kind[1]))}"
+    return {"str": "text", "float": "number", "Length": "length", "Leaf": "leaf"}.get(kind, str(kind))
