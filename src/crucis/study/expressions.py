@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import inf
 
 from ..errors import did_you_mean
 from .spec import Binary, Call, Column, Expression, Number, Ref, Unary
@@ -152,7 +153,7 @@ def parse(text: str | int | float) -> Expression:
     Raises:
         ExpressionError: not of the grammar, longer than 2000 characters, nested deeper than 32, or over 200 terms.
     """
-    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+    if isinstance(text, bool) or not isinstance(text, (str, int, float)) or text != text or text in (inf, -inf):
         raise ExpressionError(f"expected an expression, got {text!r}.", 1)
     text = text if isinstance(text, str) else repr(text)
     if len(text) > MAX_LENGTH:

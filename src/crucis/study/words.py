@@ -72,9 +72,8 @@ def _ref(match: re.Match[str], start: int) -> Ref:
             name, _, field = value[1:].partition(".")
             value = Dollar(name, field or None)
         if part["axis"] in dict(at):
-            raise ExpressionError(
-                f"@{part['axis']} is given twice. Keep one.", start + match.start("at") + part.start() + 1
-            )
+            column = start + match.start("at") + part.start() + 1
+            raise ExpressionError(f"@{part['axis']} is given twice. Keep one.", column)
         at.append((part["axis"], value))
     return Ref(match["name"], match["column"], tuple(at), match["use"])
 
