@@ -64,6 +64,7 @@ class Resident:
             return
         self.shape = (size[2], size[0], size[1])
         self.x = _words(split.x).to(self.device)
+        self._whole = self.x[:-1].view(self.n, -1)  # the same memory, one row per example
         self._scale = torch.from_numpy((1 / (255 * spread)).astype(np.float32)).to(self.device)
         self._shift = torch.from_numpy((-centre / spread).astype(np.float32)).to(self.device)
         # Twice the number of pixels must fit, since both coordinates may point outside.
@@ -95,10 +96,9 @@ class Resident:
         if not self.image:
             x = self.x.index_select(0, index)
             return self._mixed(x, y, augment) if augment else (x, y)
-        places = self._places(index, augment)
-        x = self._normalised(self.x.index_select(0, places.reshape(-1)), len(index))
         if augment is None:
-            return x, y
+            return self._normalised(self._whole.index_select(0, index), len(index)), y
+        x = self._normalised(self.x.index_select(0, self._places(index, augment).reshape(-1)), len(index))
         for step, params in augment.of("mask"):
             assert isinstance(step, Mask)
             rows, columns = step.blank(self.shape, params)
@@ -111,23 +111,18 @@ class Resident:
         for part in every.split(size):
             yield self.gather(part)
 
-    def _places(self, index: Tensor, augment: Drawn | None) -> Tensor:
+    def _places(self, index: Tensor, augment: Drawn) -> Tensor:
         """The word of every pixel, (B, H, W)."""
         _, height, width = self.shape
-        rows, columns = self._rows, self._columns
-        moves = augment.of("geometry") if augment else []
-        if moves:
-            rows, columns = rows.expand(len(index), height), columns.expand(len(index), width)
-        for step, params in reversed(moves):  # from the result back to the source
+        rows, columns = self._rows.expand(len(index), height), self._columns.expand(len(index), width)
+        for step, params in reversed(augment.of("geometry")):  # from the result back to the source
             assert isinstance(step, Geometry)
             rows, columns = step.source(rows, columns, self.shape, params)
         base = index.to(self._index_type)[:, None] * (height * width)
         down = base + rows.to(self._index_type) * width
         right = columns.to(self._index_type)
-        if not moves:
-            return down[:, :, None] + right[:, None, :]
         black = len(self.x) - 1
-        down = torch.where(rows < 0, black, down)
+        down = torch.where((rows < 0) | (rows >= height), black, down)
         right = torch.where((columns < 0) | (columns >= width), black, right)
         return (down[:, :, None] + right[:, None, :]).clamp_(max=black)
 

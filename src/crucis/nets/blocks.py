@@ -42,6 +42,14 @@ def image(name: str, shape: Sequence[int]) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
+def grid_patch(height: int, width: int) -> int:
+    """The patch that divides both sides, is at least 2 where the image allows, and gives about 8 patches a side."""
+    side = min(height, width)
+    fitting = [p for p in range(1, side + 1) if height % p == 0 and width % p == 0]
+    large = [p for p in fitting if p > 1] or fitting
+    return min(large, key=lambda p: (abs(side / p - 8), p))
+
+
 def activation(name: str) -> nn.Module:
     """A fresh activation module by its name in a study."""
     from torch import nn

@@ -24,7 +24,7 @@ class Crop(Geometry):
 
     padding: int
 
-    def draw(self, n: int, shape: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, n: int, shape: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002
         """`down`, `right`: the row and column of the padded image that come first, less the padding."""
         shift = torch.randint(-self.padding, self.padding + 1, (2, n), generator=generator, dtype=torch.int32)
         return {"down": shift[0], "right": shift[1]}

@@ -21,7 +21,7 @@ class Flip(Geometry):
 
     probability: float
 
-    def draw(self, n: int, shape: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
+    def draw(self, n: int, shape: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:  # noqa: ARG002
         """`mirrored`: whether the sample is flipped."""
         return {"mirrored": torch.rand(n, generator=generator) < self.probability}
 
