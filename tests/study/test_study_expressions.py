@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from crucis.study import expressions
 from crucis.study.expressions import COMPARISONS, FUNCTIONS, ExpressionError, parse, reference, references, render
+from crucis.study.scalars import label_text
 from crucis.study.spec import Binary, Call, Column, Dollar, Number, Ref, Unary
 
 names = st.from_regex(r"[a-z][a-z0-9_-]{0,5}", fullmatch=True).filter(
     lambda name: name not in ("and", "or", "not") and name not in FUNCTIONS
 )
-labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+%-]{0,6}", fullmatch=True)
+labels = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+%-]{0,6}", fullmatch=True).map(label_text)
 values = st.one_of(st.just("*"), labels, st.builds("{}.{}".format, names, names))
 numbers = st.one_of(
     st.integers(0, 10**6).map(str),
@@ -131,7 +132,7 @@ def test_reference_parts():
         ("a + ", 5, "ends where a number"),
         ("$net", 1, "start of a value"),
         ("a@step", 2, "an axis, '=' and a value"),
-        ("a@s=1@s=2", 6, "given twice"),
+        ("b + a@s=1@s=2", 5, "twice"),
         ("1/0", 1, "divides by zero"),
         ("1e999", 1, "too large"),
         ("Model.loss", 1, "lower case"),

@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
+from . import scalars
 from .spec import LeafRef, Level, Study
 
 
 def label_of(value: Any) -> str:
     """The label that a value gives itself: spaces become `-`, `/` becomes `_`, a file its stem, a leaf its name."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, LeafRef):
         return label_of(value.name)
     if isinstance(value, Mapping) and len(value) == 1:
         return label_of(next(iter(value)))
-    text = str(value)
-    if text.endswith(".py"):
-        return PurePosixPath(text).stem
-    return text.replace(" ", "-").replace("/", "_")
-
-
-def _number(value: Any) -> float | None:
-    """The value as a number, also when it is written as a text such as `1e-3` or `50%`."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (int, float)):
-        return float(value)
-    if not isinstance(value, str) or not value[:1].isdigit():
-        return None
-    try:
-        return float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
-    except ValueError:
-        return None
+    return scalars.label_of(value) or str(value)
 
 
 def same_value(first: Any, second: Any) -> bool:
     """Whether two plain values are the same: numbers by value, everything else by label."""
-    a, b = _number(first), _number(second)
+    a, b = scalars.number(first), scalars.number(second)
     if a is not None and b is not None:
         return a == b
     if isinstance(first, Mapping) and isinstance(second, Mapping):

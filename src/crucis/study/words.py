@@ -6,7 +6,8 @@ import math
 import re
 from dataclasses import dataclass
 
-from .spec import Dollar, Number, Ref
+from .references import parse_ref
+from .spec import Number, Ref
 
 #: Functions of one number.
 SCALAR = ("log", "log2", "log10", "exp", "sqrt", "abs")
@@ -17,11 +18,11 @@ FUNCTIONS = SCALAR + OVER
 _ALLOWED = f"Allowed: numbers, columns, + - * / **, comparisons, and or not, {' '.join(FUNCTIONS)}."
 _NAME = r"[a-z][a-z0-9_-]*"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_COLUMN = r"[A-Za-z][A-Za-z0-9_-]*"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_.+%-]*"
 _VALUE = rf"(?:\*|\${_NAME}(?:\.{_NAME})?|{_LABEL}(?:/{_LABEL})?)"
-_AT = rf"@(?P<axis>{_NAME}(?:\.{_NAME})?)=(?P<value>{_VALUE})"
-_HEAD = rf"(?:(?P<use>{_NAME})/)?(?P<name>{_NAME})(?:\.(?P<column>\*|{_NAME}))?"
-_REFERENCE = _HEAD + "(?P<at>(?:" + re.sub(r"\?P<\w+>", "?:", _AT) + ")*)"
+_AT = rf"@{_NAME}(?:\.{_NAME})?={_VALUE}"
+_REFERENCE = rf"(?:{_NAME}/)?{_NAME}(?:\.(?:\*|{_COLUMN}))?(?:{_AT})*"
 _TOKEN = re.compile(
     rf"(?P<number>{_DIGITS}/{_DIGITS}(?![0-9_])|{_DIGITS}(?:\.{_DIGITS})?(?:[eE][+-]?[0-9]+)?%?)"
     rf"|(?P<reference>{_REFERENCE})"
@@ -56,26 +57,14 @@ def reference(text: str, start: int = 0) -> Ref:
     Raises:
         ExpressionError: anything else, or an axis fixed twice.
     """
-    match = re.fullmatch(_REFERENCE, text)
-    if not match:
+    if not re.fullmatch(_REFERENCE, text):
         good = re.match(_REFERENCE, text)
         end = good.end() if good else 0
         raise ExpressionError(_unexpected(text, end), start + end + 1)
-    return _ref(match, start)
-
-
-def _ref(match: re.Match[str], start: int) -> Ref:
-    at: list[tuple[str, str | Dollar]] = []
-    for part in re.finditer(_AT, match["at"] or ""):
-        value: str | Dollar = part["value"]
-        if isinstance(value, str) and value.startswith("$"):
-            name, _, field = value[1:].partition(".")
-            value = Dollar(name, field or None)
-        if part["axis"] in dict(at):
-            column = start + match.start("at") + part.start() + 1
-            raise ExpressionError(f"@{part['axis']} is given twice. Keep one.", column)
-        at.append((part["axis"], value))
-    return Ref(match["name"], match["column"], tuple(at), match["use"])
+    try:
+        return parse_ref(text)
+    except ValueError as error:
+        raise ExpressionError(str(error), start + 1) from None
 
 
 def _unexpected(text: str, at: int) -> str:
