@@ -1,0 +1,109 @@
+"""One optimiser step as one closure, put together before the loop: what is not asked for is not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from .evaluate import Head
+from .modes import autocast
+from .settings import Settings
+
+Step = Callable[[Tensor, Tensor, float], None]
+Tail = list[Callable[[], Any]]
+
+
+def criterion(settings: Settings, head: Head) -> Callable[[Tensor, Tensor], Tensor]:
+    """Mean cross-entropy of logits against labels or soft labels, smoothed, over the classes that the head compares."""
+    smoothing = settings.label_smoothing
+
+    def loss(logits: Tensor, y: Tensor) -> Tensor:
+        logits, y = head.narrow(logits, y)
+        return functional.cross_entropy(logits, y, label_smoothing=smoothing)
+
+    return loss
+
+
+def right(head: Head, soft: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """The number of right answers of a batch, as a tensor; with soft labels the largest one is the answer."""
+
+    def hard(logits: Tensor, y: Tensor) -> Tensor:
+        logits, y = head.narrow(logits, y)
+        return (logits.argmax(1) == y).sum()
+
+    if soft:
+        return lambda logits, y: hard(logits, y.argmax(1))
+    if head.classes is None:
+        return lambda logits, y: (logits.argmax(1) == y).sum()
+    return hard
+
+
+def tail(optimiser: Optimizer, params: list[nn.Parameter], settings: Settings, average: list[Tensor] | None) -> Tail:
+    """What follows the gradient, in order: clip, update, forget the gradient, running average."""
+    out: Tail = []
+    if settings.clip is not None:
+        limit = settings.clip
+        out.append(lambda: torch.nn.utils.clip_grad_norm_(params, limit, foreach=True))
+    out += [optimiser.step, lambda: optimiser.zero_grad(set_to_none=True)]
+    if average is not None:
+        weight, live = 1 - (settings.ema or 0.0), [param.detach() for param in params]
+        out.append(lambda: torch._foreach_lerp_(average, live, weight))
+    return out
+
+
+def compose(
+    forward: Callable[[Tensor], Tensor],
+    settings: Settings,
+    head: Head,
+    device: str,
+    soft: bool,
+    optimiser: Optimizer,
+    after: Tail,
+    losses: list[Tensor],
+    hits: list[Tensor],
+) -> Step:
+    """The step `(x, y, learning rate)`. It appends the batch's mean loss and its right answers to `losses` and `hits`;
+    nothing is read from the device."""
+    loss_of, right_of = criterion(settings, head), right(head, soft)
+    cast, groups = settings.precision == "bf16", optimiser.param_groups
+    chunks, parts = settings.accumulate, settings.batch // settings.accumulate
+
+    def passed(x: Tensor) -> Tensor:
+        with autocast("bf16", device):
+            return forward(x)
+
+    run = passed if cast else forward
+
+    def finish(rate: float) -> None:
+        for group in groups:
+            group["lr"] = rate
+        for act in after:
+            act()
+
+    def plain(x: Tensor, y: Tensor, rate: float) -> None:
+        logits = run(x)
+        loss = loss_of(logits, y)
+        loss.backward()
+        losses.append(loss.detach())
+        hits.append(right_of(logits, y))
+        finish(rate)
+
+    def chunked(x: Tensor, y: Tensor, rate: float) -> None:
+        sums, rights = [], []
+        for k in range(chunks):
+            part = slice(k * parts, (k + 1) * parts)
+            logits = run(x[part])
+            loss = loss_of(logits, y[part]) / chunks
+            loss.backward()
+            sums.append(loss.detach())
+            rights.append(right_of(logits, y[part]))
+        losses.append(torch.stack(sums).sum())
+        hits.append(torch.stack(rights).sum())
+        finish(rate)
+
+    return plain if chunks == 1 else chunked

@@ -1,0 +1,48 @@
+"""Batches of an epoch: order and augmentation re-derived from (seed, depth, epoch), so that none is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .. import streams
+from ..data.augmenting import Pipeline
+from ..data.batches import Resident
+from .settings import Settings
+
+Batch = Callable[[int], tuple[Tensor, Tensor]]
+
+
+class Feed:
+    """The training split as a sequence of batches.
+
+    Streams: `order/EPOCH` for the permutation, `augment/EPOCH` for the parameters of all augmentations.
+    """
+
+    def __init__(self, split: Resident, settings: Settings, seed: int, depth: int) -> None:
+        self.split, self.size, self.seed, self.depth = split, settings.batch, seed, depth
+        self.pipeline = Pipeline([chosen.load("augment")(**chosen.params) for chosen in settings.augment])
+        self.soft = any(step.kind == "mix" for step in self.pipeline.steps)
+        self._epoch = -1
+        self._batch: Batch | None = None
+
+    def order(self, epoch: int) -> Tensor:
+        """The permutation of an epoch, int64 (n,) on the device."""
+        source = streams.generator(self.seed, "train", self.depth, "order", epoch)
+        return torch.randperm(self.split.n, generator=source).to(self.split.device)
+
+    def epoch(self, epoch: int) -> Batch:
+        """The function from a batch's place in the epoch to (x, y); draws once per epoch."""
+        if self._batch is None or epoch != self._epoch:
+            self._batch, self._epoch = self._open(epoch), epoch
+        return self._batch
+
+    def _open(self, epoch: int) -> Batch:
+        pieces, gather, size = self.order(epoch).split(self.size), self.split.gather, self.size
+        if not self.pipeline:
+            return lambda i: gather(pieces[i])
+        source = streams.generator(self.seed, "train", self.depth, "augment", epoch)
+        drawn = self.pipeline.draw(self.split.n, self.split.shape, source).to(self.split.device)
+        return lambda i: gather(pieces[i], drawn[i * size : (i + 1) * size])

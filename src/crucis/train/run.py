@@ -1,0 +1,337 @@
+"""The state of one training run: what a checkpoint holds, what happens at marks, what the record will say."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import streams
+from ..canon import digest
+from ..data.batches import Resident
+from ..data.dataset import Dataset
+from ..errors import Divergence
+from ..nets.weights import restore, save_weights
+from ..records import Context, Result
+from ..seeds import derive
+from .compose import Step, compose, tail
+from .evaluate import Head, Scores, evaluate, evaluation_mode
+from .feed import Feed
+from .groups import optimiser as build_optimiser
+from .groups import trained
+from .modes import autocast
+from .settings import Settings, SettingsError
+
+Probe = Callable[[nn.Module], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run.
+
+    Attributes:
+        build: makes the network; its draws come from the stream `init`.
+        data: with its view applied.
+        settings: of the run; None lets the protocol resolve them from its parameters.
+        seed: the cell's seed.
+        depth: training stages upstream; part of every stream's name.
+        initial: record folder whose `model.safetensors` replaces the fresh weights.
+        publish: optimiser step or `best` -> key under which `ctx.publish` commits the weights reached there.
+        probe: called in evaluation mode after the steps of `probe_at` (0 is before training); changes nothing.
+        device: `cpu` or `cuda`, `cuda:1` ...
+        determinism: `strict` or `fast`.
+    """
+
+    build: Callable[[], nn.Module]
+    data: Dataset
+    settings: Settings | None = None
+    seed: int = 0
+    depth: int = 0
+    initial: Path | None = None
+    publish: Mapping[int | str, str] = field(default_factory=dict)
+    probe: Probe | None = None
+    probe_at: tuple[int, ...] = ()
+    device: str = "cpu"
+    determinism: str = "strict"
+
+    @property
+    def resolved(self) -> Settings:
+        """The settings, which must be there.
+
+        Raises:
+            SettingsError: they are not.
+        """
+        if self.settings is None:
+            raise SettingsError("settings", "the job has none; resolve the protocol's parameters first")
+        return self.settings
+
+
+def untrained(build: Callable[[], nn.Module], seed: int, depth: int) -> nn.Module:
+    """The network before training, as every run of this seed and depth starts with it."""
+    with streams.borrowed(streams.Stream(seed, "train", depth, "init")):
+        return build()
+
+
+class Run:
+    """A run between its steps. The loop (solo or stacked) moves `position` and fills `losses` and `hits`."""
+
+    def __init__(self, job: Job, ctx: Context, tick: Callable[[], None] = lambda: None) -> None:
+        self.job, self.ctx, self.tick, self.settings = job, ctx, tick, job.resolved
+        settings, device = self.settings, job.device
+        if "best" in job.publish and settings.select is None:
+            raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
+        self.model = self._model()
+        self.params = trained(self.model)
+        self.average = copy.deepcopy(self.model) if settings.ema is not None else None
+        self.optimiser = build_optimiser(self.model, settings)
+        self.stream = streams.Stream(job.seed, "train", job.depth, "model", device=device)
+        self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
+        self.validation = Resident(job.data.validation, job.data.mean, job.data.std, device)
+        self.feed = Feed(self.training, settings, job.seed, job.depth)
+        active = job.data.active or tuple(range(job.data.classes))
+        self.head = Head.of(settings.head, active, job.data.classes, device)
+        self.rates = [settings.lr * factor for factor in settings.multipliers()]
+        self.position, self.end = 0, settings.total_steps
+        self.losses: list[Tensor] = []
+        self.hits: list[Tensor] = []
+        self.folded: list[np.ndarray] = []  # losses and hits since the last row, read from the device
+        self.rows: list[dict[str, float]] = []
+        self.probes: dict[int, dict[str, float]] = {}
+        self.best: dict[str, Any] = {"step": 0, "value": None, "waited": 0}
+        self.best_weights: dict[str, Tensor] = {}
+        self.last: Scores | None = None
+        self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
+        self.marks = self._marks()
+
+    def _model(self) -> nn.Module:
+        job = self.job
+        model = untrained(job.build, job.seed, job.depth)
+        if job.initial is not None:
+            restore(model, job.initial / "model.safetensors")
+        model.to(job.device)
+        if len(job.data.shape) == 3:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.train()
+
+    def _marks(self) -> list[int]:
+        every, settings = self.settings.evaluate_every, self.settings
+        total = settings.total_steps
+        steps = {*range(every, total, every), *range(settings.steps_per_epoch, total, settings.steps_per_epoch), total}
+        steps |= {step for step in (*self.job.publish, *self.job.probe_at) if isinstance(step, int)}
+        return sorted(step for step in steps if 0 < step <= total)
+
+    # -- stepping ------------------------------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        """The composed step of a solo run."""
+        live = list(self.params.values())
+        average = None if self.average is None else [value.detach() for value in trained(self.average).values()]
+        forward: Any = self.model
+        if self.settings.compile:
+            # The masks of a compiled dropout are those of the plain one only with the fallback generator.
+            forward = torch.compile(self.model, options={"fallback_random": True})
+        after = tail(self.optimiser, live, self.settings, average)
+        return compose(
+            forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
+            self.losses, self.hits,
+        )  # fmt: skip
+
+    def fold(self) -> None:
+        """Read losses and hits since the last call (one synchronisation).
+
+        Raises:
+            Divergence: one of the losses was not finite; names the first such step, counted from 1.
+        """
+        if not self.losses:
+            return
+        losses = torch.stack(self.losses).double().cpu().numpy()
+        hits = torch.stack(self.hits).double().cpu().numpy()
+        self.losses.clear()
+        self.hits.clear()
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
+            first = self.position - len(losses) + int(bad[0]) + 1
+            good = losses[: bad[0]] if bad[0] else (self.folded[-1][0] if self.folded else losses[:0])
+            last = float(good[-1]) if good.size else (self.rows[-1]["train_loss"] if self.rows else None)
+            raise Divergence("the training loss is not finite", first, last)
+        self.folded.append(np.stack([losses, hits]))
+
+    # -- marks ---------------------------------------------------------------------------------------------------
+
+    @property
+    def network(self) -> nn.Module:
+        """What is evaluated and kept: the running average where there is one."""
+        if self.average is None:
+            return self.model
+        for mine, live in zip(self.average.modules(), self.model.modules(), strict=True):
+            mine._buffers = live._buffers  # statistics of batch norm are those of the trained network
+        return self.average
+
+    def scores(self, split: Resident) -> Scores:
+        """Scores of the current network."""
+        before = time.perf_counter()
+        device, precision = self.job.device, self.settings.precision
+        found = evaluate(self.network, split, self.head, lambda: autocast(precision, device), self.tick)
+        self.spent["evaluation_s"] += time.perf_counter() - before
+        return found
+
+    def mark(self) -> None:
+        """What is due at `position`: a row of the curve, early stopping, a probe, a published checkpoint."""
+        step = self.position
+        due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.settings.total_steps)
+        if due:
+            self._row(step)
+        if step in self.job.probe_at and self.job.probe is not None:
+            with self.aside("probe", step), evaluation_mode(self.network):
+                found = self.job.probe(self.network)
+                self.probes[step] = {name: float(value) for name, value in found.items()}
+                for param in self.network.parameters():
+                    param.grad = None
+        if step in self.job.publish:
+            scores = self.last if due else None
+            if scores is None:
+                with self.aside("publish", step):
+                    scores = self.scores(self.validation)
+            self._publish(self.job.publish[step], step, self.network, scores)
+
+    def aside(self, purpose: str, step: int) -> Any:
+        """Draws in this block come from elsewhere, so that the run goes on as if the block were not there."""
+        return streams.borrowed(derive(self.job.seed, "train", self.job.depth, purpose, step))
+
+    def _row(self, step: int) -> None:
+        scores = self.last = self.scores(self.validation)
+        if not np.isfinite(scores.loss):
+            raise Divergence("the validation loss is not finite", step, float(self.folded[-1][0][-1]))
+        losses, hits = np.concatenate(self.folded, axis=1)
+        self.folded = []
+        self.rows.append({
+            "step": step, "epoch": step / self.settings.steps_per_epoch, "train_loss": float(losses.mean()),
+            "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
+            "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
+        })  # fmt: skip
+        if self.settings.select is not None:
+            self._select(step, getattr(scores, self.settings.select))
+
+    def _select(self, step: int, value: float) -> None:
+        sign = -1.0 if self.settings.select == "loss" else 1.0
+        best = self.best["value"]
+        if best is None or sign * value > sign * best:
+            self.best = {
+                "step": step,
+                "value": value,
+                "waited": 0,
+                "scores": [self.rows[-1]["accuracy"], self.rows[-1]["loss"]],
+            }
+            if "best" in self.job.publish:
+                state = self.network.state_dict()
+                self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+            return
+        self.best["waited"] += 1
+        if self.settings.patience is not None and self.best["waited"] >= self.settings.patience:
+            self.end = step
+
+    def _publish(self, key: str, step: int, weights: Any, scores: Scores) -> None:
+        folder = self.ctx.scratch / f"publish-{step}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        save_weights(folder / "model.safetensors", weights)
+        values = {"step": step, "accuracy": scores.accuracy, "loss": scores.loss}
+        self.ctx.publish(key, folder, Result(values=values, files={"model.safetensors": "model"}))
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def publish_best(self) -> None:
+        """Commit the best checkpoint, known only at the end; ties go to the earlier step."""
+        if "best" in self.job.publish and self.best["value"] is not None:
+            accuracy, loss = self.best["scores"]
+            scores = Scores(loss, accuracy, self.validation.n, 0.0)
+            self._publish(self.job.publish["best"], self.best["step"], self.best_weights, scores)
+
+    # -- checkpoint ----------------------------------------------------------------------------------------------
+
+    @property
+    def identity(self) -> str:
+        """What a checkpoint must agree with: this job, and what may change the bits of its numbers."""
+        settings, device = self.settings, self.job.device
+        name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+        return digest({
+            "job": [self.job.seed, self.job.depth, self.job.data.digest, settings.total_steps, settings.batch,
+                    settings.n_train, settings.precision, self.job.determinism, settings.compile],
+            "numerics": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), name],
+        })  # fmt: skip
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the rest of the run depends on, as tensors and JSON values. Call between steps."""
+        self.fold()
+        tensors: dict[str, Tensor] = dict(_named("model", self.model))
+        if self.average is not None:
+            tensors |= {f"average/{name}": value for name, value in trained(self.average).items()}
+        scalars: dict[str, Any] = {}
+        for index, param in enumerate(self.params.values()):
+            for key, value in self.optimiser.state.get(param, {}).items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimiser/{index}/{key}"] = value
+                else:
+                    scalars[f"{index}/{key}"] = value
+        tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
+        tensors["stream"] = self.stream.state
+        if self.stream.device_state is not None:
+            tensors["stream_device"] = self.stream.device_state
+        folded = np.concatenate(self.folded, axis=1) if self.folded else np.zeros((2, 0))
+        tensors["folded"] = torch.from_numpy(folded)
+        plain = {
+            "identity": self.identity, "position": self.position, "end": self.end, "rows": self.rows,
+            "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
+            "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
+        }  # fmt: skip
+        return tensors, plain
+
+    def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Go on from a state. Optimiser state takes the strides of its parameter: fused optimisers walk both in memory
+        order, and a contiguous copy beside a channels-last weight would update other elements."""
+        with torch.no_grad():
+            for name, target in _named("model", self.model):
+                target.copy_(tensors[name])
+            for name, average in (trained(self.average) if self.average is not None else {}).items():
+                average.copy_(tensors[f"average/{name}"])
+        fused = any(group.get("fused") for group in self.optimiser.param_groups)
+        for index, param in enumerate(self.params.values()):
+            state, head = self.optimiser.state[param], f"optimiser/{index}/"
+            state.update(
+                {n.removeprefix(head): _beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
+            )
+            state.update({n.split("/", 1)[1]: v for n, v in plain["scalars"].items() if n.startswith(f"{index}/")})
+        self.stream.state = tensors["stream"].clone()
+        if "stream_device" in tensors:
+            self.stream.device_state = tensors["stream_device"].clone()
+        self.stream.unpack_others(plain["others"])
+        self.best_weights = {n.removeprefix("best/"): v.clone() for n, v in tensors.items() if n.startswith("best/")}
+        folded = tensors["folded"].numpy().copy()
+        self.folded = [folded] if folded.shape[1] else []
+        self.position, self.end = plain["position"], plain["end"]
+        self.rows, self.best = [dict(row) for row in plain["rows"]], dict(plain["best"])
+        self.probes = {
+            int(step): {name: float.fromhex(value) for name, value in found.items()}
+            for step, found in plain["probes"].items()
+        }
+
+
+def _beside(param: Tensor, value: Tensor, fused: bool) -> Tensor:
+    """Optimiser state where the optimiser expects it: laid out and placed like its parameter; counters of fused
+    optimisers on the device, of others on the host."""
+    if value.shape == param.shape:
+        return torch.empty_like(param, dtype=value.dtype, requires_grad=False).copy_(value)
+    return value.to(param.device) if fused else value.clone()
+
+
+def _named(prefix: str, model: nn.Module) -> list[tuple[str, Tensor]]:
+    """Parameters and buffers, tied ones once, buffers that `state_dict` leaves out included."""
+    both = [*model.named_parameters(), *model.named_buffers()]
+    return [(f"{prefix}/{name}", value.detach()) for name, value in both]
