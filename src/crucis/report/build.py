@@ -84,11 +84,16 @@ def _figures(page: Page) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
     return files, inside
 
 
+def _table_files(page: Page) -> Iterator[tuple[str, str]]:
+    """Name of each analysis and stage, with its kind, and the name of its files."""
+    yield from _slugs(f"analysis-{entry.name}" for entry in page.analyses).items()
+    yield from _slugs(f"stage-{entry.name}" for entry in page.stages).items()
+
+
 def _all_tables(page: Page) -> Iterator[tuple[str, str, Table]]:
-    names = _slugs(f"analysis-{entry.name}" for entry in page.analyses)
+    names = dict(_table_files(page))
     for analysis in page.analyses:
         yield names[f"analysis-{analysis.name}"], f"{analysis.name}: {analysis.sentence}", analysis.table
-    names = _slugs(f"stage-{entry.name}" for entry in page.stages)
     for stage in page.stages:
         yield names[f"stage-{stage.name}"], f"{stage.name}: {stage.what}", stage.table
     if page.verdicts:
@@ -139,7 +144,7 @@ def _html(page: Page, pictures: dict[str, dict[str, str]]) -> str:
     )
     environment.globals.update(view.functions())
     environment.globals.update(numbers=numbers, tables=tables)
-    analyses = {name: tables_name for name, tables_name in _table_files(page)}
+    of_entry = dict(_table_files(page))
 
     def picture(figure: Figure, which: str) -> Markup:
         return Markup(pictures[figure.name][which])
@@ -152,16 +157,10 @@ def _html(page: Page, pictures: dict[str, dict[str, str]]) -> str:
         view=view.of(page),
         picture=picture,
         figure_file=figure_file,
-        table_file=analyses.__getitem__,
+        table_file=of_entry.__getitem__,
         css=Markup((here / "page.css").read_text("utf-8")),
         js=Markup((here / "page.js").read_text("utf-8")),
     )
-
-
-def _table_files(page: Page) -> Iterator[tuple[str, str]]:
-    for kind, entries in (("analysis", page.analyses), ("stage", page.stages)):
-        names = _slugs(f"{kind}-{entry.name}" for entry in entries)  # type: ignore[attr-defined]
-        yield from names.items()
 
 
 def _replace(path: Path, data: bytes) -> None:

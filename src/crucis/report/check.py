@@ -62,7 +62,8 @@ def _outcomes(where: str, outcome: str, criteria: Iterable[Criterion]) -> Iterat
 def _line(where: str, line: Line) -> Iterator[str]:
     sizes = {len(line.x), len(line.y), *(len(ends) for ends in (line.low, line.high) if len(ends))}
     if len(sizes) > 1:
-        yield f"{where}: line '{line.label}' has {len(line.x)} places, {len(line.y)} values and a band of another length"
+        name = f"{where}: line '{line.label}'"
+        yield f"{name} has {len(line.x)} places, {len(line.y)} values or a band of another length"
     if not len(line.x):
         yield f"{where}: line '{line.label}' is empty"
 
@@ -123,5 +124,5 @@ def unexplained(page: Page) -> list[Column]:
     """Columns that neither explain themselves nor are in the glossary (for tests of protocols)."""
     from crucis.report.glossary import explain
 
-    tables = [entry.table for entry in (*page.analyses, *page.stages)]
+    tables = [analysis.table for analysis in page.analyses] + [stage.table for stage in page.stages]
     return [column for table in tables for column in table.columns if not (column.says or explain(column.name))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crucis.report import numbers
-from crucis.report.content import Analysis, Figure, Page, Source, StageCount, Term
+from crucis.report.content import Absent, Analysis, Cell, Figure, Page, Source, StageCount, Term
 
 MARK = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "not judged": "–"}
 HOLD = {"holds": "✓", "fails": "✗", "cannot tell": "?"}
@@ -58,6 +58,11 @@ def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1] if parts else ""
 
 
+def why(value: Cell) -> str:
+    """The reason of an absent value, to stand behind its state."""
+    return f": {value.why}" if isinstance(value, Absent) and value.why else ""
+
+
 def _tally(page: Page) -> str:
     outcomes = [verdict.outcome for verdict in page.verdicts]
     parts = [
@@ -105,4 +110,4 @@ def of(page: Page) -> View:
 
 def functions() -> dict[str, Callable[..., Any] | Any]:
     """What the template may call."""
-    return {"count": count, "mark": MARK.__getitem__, "hold": HOLD.__getitem__, "most_keys": MOST_KEYS}
+    return {"count": count, "why": why, "mark": MARK.__getitem__, "hold": HOLD.__getitem__, "most_keys": MOST_KEYS}
