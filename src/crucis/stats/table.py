@@ -101,6 +101,7 @@ class Frame:
     columns: Mapping[str, Array]
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: tuple[int | None, ...] = ()
+    family: int = 1
 
     def __post_init__(self) -> None:
         columns = {name: finite(values, name) for name, values in self.columns.items()}

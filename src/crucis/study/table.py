@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from .matching import same_value
+from .scalars import label_of as scalar_label
 from .spec import Dollar, Filter, Ref
 
 #: Why a planned value is absent. `excluded` (absent by design) is counted, never listed as missing.
@@ -97,31 +99,35 @@ Column = list[Entry]
 
 def text_of(value: Any) -> str:
     """The label of a field's value, as a level of that value would be labelled."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return str(value).replace(" ", "-").replace("/", "_")
+    return scalar_label(value) or str(value)
 
 
-def entries(points: Sequence[Point], ref: Ref) -> Column:
+def entries(points: Sequence[Point], ref: Ref, source: Source) -> Column:
     """Points as entries, with the axes that `ref` fixes selected and removed.
 
     A failed step has no labels on an instrument's own axes; its absence is spread over the labels the others have.
+    `@factor.field=value` removes the factor if one level is left.
     """
-    fixed = {axis: value for axis, value in ref.at if not isinstance(value, Dollar) and value != "*"}
-    out = [_entry(point) for point in points if _fits(point, fixed)]
-    return [entry.without(fixed) for entry in _spread(out)]
+    return fix(_spread([_entry(point) for point in points]), ref, source)
 
 
-def _fits(point: Point, fixed: Mapping[str, str]) -> bool:
-    for axis, value in fixed.items():
-        if axis == "seed":
-            if point.seed is not None and str(point.seed) != value:
-                return False
-        elif point.axes.get(axis, value) != value:
-            return False
-    return True
+def fix(column: Column, ref: Ref, source: Source) -> Column:
+    """Select what `@axis=value` says, and remove these axes; `*` leaves an axis as it is."""
+    for axis, value in ref.at:
+        if isinstance(value, Dollar) or value == "*":
+            continue
+        factor = axis.partition(".")[0]
+        column = [entry for entry in column if _fits(entry, axis, value, source)]
+        if axis == factor or len({entry.axes[factor] for entry in column if factor in entry.axes}) <= 1:
+            column = [entry.without({factor}) for entry in column]
+    return column
+
+
+def _fits(entry: Entry, axis: str, value: str, source: Source) -> bool:
+    if axis == "seed":
+        return entry.seed is None or str(entry.seed) == value
+    label = label_of(entry.axes, axis, source)
+    return axis.partition(".")[0] not in entry.axes or (label is not None and same_value(label, value))
 
 
 def _entry(point: Point) -> Entry:
@@ -143,7 +149,7 @@ def _spread(column: Column) -> Column:
                 known[axis].append(label)
     out: Column = []
     for entry in column:
-        open_ends = [{}] if entry.present else [dict[str, str]()]
+        open_ends: list[dict[str, str]] = [{}]
         if not entry.present:
             for axis in known:
                 if axis not in entry.axes:
@@ -168,32 +174,45 @@ def seeded(column: Column) -> bool:
     return any(entry.seed is not None for entry in column)
 
 
-def join(left: Column, right: Column, combine: Callable[[Entry, Entry], Entry]) -> Column:
-    """Combine entries that agree on every axis they share, seed by seed; what has no seed goes with every seed.
+def align(columns: Sequence[Column]) -> list[tuple[Entry, tuple[Entry, ...]]]:
+    """Rows over all axes of all columns: (frame, the entry of each column).
 
-    An entry without a partner became absent by design on the other side and counts as excluded.
+    Entries belong together if they agree on every axis they share and in the seed; what has no seed goes with every
+    seed. The frame has the axes, the seed, everything missing and all hardware of its row, and no value. A row without
+    a partner in some column is absent there by design: its frame is `excluded`.
     """
-    shared = [axis for axis in axes_of(left) if axis in axes_of(right)]
-    index: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in right:
-        index.setdefault(tuple(entry.axes.get(axis, "") for axis in shared), []).append(entry)
-    out: Column = []
-    for one in left:
-        partners = [
-            other
-            for other in index.get(tuple(one.axes.get(axis, "") for axis in shared), [])
-            if one.seed is None or other.seed is None or one.seed == other.seed
-        ]
-        out += [combine(one, other) for other in partners] or [replace(one, value=None, missing=(), excluded=True)]
-    return out
+    rows: list[tuple[Entry, tuple[Entry, ...]]] = []
+    if columns:
+        rows = [(replace(entry, value=None), (entry,)) for entry in columns[0]]
+    known = set(axes_of(columns[0])) if columns else set()
+    for column in columns[1:]:
+        shared = [axis for axis in axes_of(column) if axis in known]
+        known |= set(axes_of(column))
+        index: dict[tuple[str, ...], list[Entry]] = {}
+        for entry in column:
+            index.setdefault(tuple(entry.axes.get(axis, "") for axis in shared), []).append(entry)
+        rows = [pair for row in rows for pair in _with(row, index, shared)]
+    return rows
 
 
-def merged(one: Entry, other: Entry, value: float | None) -> Entry:
-    """The entry of a value computed from two: all axes, all that was missing, all hardware."""
+def _with(
+    row: tuple[Entry, tuple[Entry, ...]], index: Mapping[tuple[str, ...], list[Entry]], shared: Sequence[str]
+) -> list[tuple[Entry, tuple[Entry, ...]]]:
+    frame, parts = row
+    found = index.get(tuple(frame.axes.get(axis, "") for axis in shared), [])
+    partners = [one for one in found if frame.seed is None or one.seed is None or one.seed == frame.seed]
+    if not partners:
+        gone = replace(frame, excluded=True)
+        return [(gone, (*parts, Entry(frame.axes, frame.seed, None, (), True)))]
+    return [(merged(frame, other), (*parts, other)) for other in partners]
+
+
+def merged(one: Entry, other: Entry) -> Entry:
+    """A frame over two entries: all axes, all that was missing, all hardware; no value."""
     return Entry(
         {**one.axes, **other.axes},
         other.seed if one.seed is None else one.seed,
-        value,
+        None,
         united((*one.missing, *other.missing)),
         one.excluded or other.excluded,
         one.numerics | other.numerics,
@@ -261,6 +280,6 @@ def _holds(axes: Mapping[str, str], alternative: Mapping[Any, Any], source: Sour
             continue
         label = axes[factor]
         mine = label if name is None else source.field(factor, label, name)
-        if mine is None or text_of(mine) not in {text_of(value) for value in values}:
+        if mine is None or not any(same_value(mine, value) for value in values):
             return False
     return True

@@ -1,0 +1,311 @@
+"""The analyses of a study: tables from its columns, estimates from the leaves, p-values corrected by family."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import seeds, shelf
+from ..errors import CrucisError, Refusal
+from ..stats.corrections import adjust
+from .axes import stage_leaves
+from .binding import leaf_of
+from .contrasts import compare, describe
+from .derived import Columns
+from .results import AnalysisResult, Reason, ResultRow
+from .rows import Task, loops, series
+from .spec import Analysis, LeafRef, Ref, Study
+from .table import Source
+from .units import correlate, frame
+
+VERBS = ("describe", "compare", "correlate", "estimate")
+
+
+def analyse(study: Study, source: Source) -> dict[str, AnalysisResult]:
+    """Every analysis of a study on whatever its source holds; rows that cannot be computed say why.
+
+    Raises:
+        CrucisError: analyses that read one another, a user's file that fails, a verb that does not exist yet.
+    """
+    work = _Work(study, source)
+    return {name: work.result(name) for name in study.analysis}
+
+
+def tasks_of(study: Study, source: Source) -> dict[str, list[Task]]:
+    """The tables alone, nothing estimated: what a plan counts. Analyses that read others are left out."""
+    work = _Work(study, source)
+    readers = {n for n, a in study.analysis.items() if any(r.name in study.analysis for r in _refs(a))}
+    return {name: _tasks(study, study.analysis[name], work.columns) for name in study.analysis if name not in readers}
+
+
+def _refs(analysis: Analysis) -> tuple[Ref, ...]:
+    return (*analysis.of, *analysis.targets, *analysis.given)
+
+
+def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
+    """Every table of an analysis, in the order of the file."""
+    if analysis.verb not in VERBS:
+        raise CrucisError(f"analysis.{analysis.name}: '{analysis.verb}' comes with a later version.")
+    of = series(wild(study, analysis.of), "metric", analysis, columns)
+    if analysis.verb in ("compare", "describe"):
+        build = compare if analysis.verb == "compare" else describe
+        return [
+            task
+            for one in of
+            for each in loops(analysis, [one], columns)
+            for task in build(one, each, analysis, columns)
+        ]
+    targets = series(wild(study, analysis.targets), "with", analysis, columns)
+    given = series(wild(study, analysis.given), "given", analysis, columns)
+    if analysis.verb == "correlate":
+        return [
+            correlate(x, y, given, each, analysis, columns)
+            for x, y in itertools.product(of, targets)
+            for each in loops(analysis, [x, y], columns)
+        ]
+    every = [*of, *targets, *given]
+    return [frame(every, each, columns) for each in loops(analysis, every, columns)]
+
+
+def wild(study: Study, refs: Sequence[Ref]) -> list[Ref]:
+    """References with `stage.*` replaced by every headline column of the stage's leaf."""
+    out: list[Ref] = []
+    for ref in refs:
+        if ref.column != "*" or ref.name not in study.stages:
+            out.append(ref)
+            continue
+        for leaf in stage_leaves(study, study.stages[ref.name]).values():
+            out += [replace(ref, column=name) for name, about in leaf.columns.items() if about.get("headline")]
+    return list(dict.fromkeys(out))
+
+
+# --- families ------------------------------------------------------------------------------------------------
+
+
+class _Work:
+    """Results by name, family by family: a family's size is known before any of its tests is evaluated."""
+
+    def __init__(self, study: Study, source: Source) -> None:
+        self.study = study
+        self.columns = Columns(study, source, self.result)
+        self._results: dict[str, AnalysisResult] = {}
+        self._open: list[str] = []
+
+    def result(self, name: str) -> AnalysisResult:
+        """The result of one analysis; evaluates its whole family first.
+
+        Raises:
+            CrucisError: the family is being evaluated already, so analyses read one another.
+        """
+        if name not in self._results:
+            family = _family(self.study.analysis[name])
+            if family in self._open:
+                raise CrucisError(f"analysis.{name}: analyses of one family, or of a circle, cannot read one another.")
+            self._open.append(family)
+            members = [one for one in self.study.analysis.values() if _family(one) == family]
+            self._results |= self._evaluate(members)
+            self._open.pop()
+        return self._results[name]
+
+    def _evaluate(self, members: Sequence[Analysis]) -> dict[str, AnalysisResult]:
+        tables = {one.name: _tasks(self.study, one, self.columns) for one in members}
+        size = sum(len(tables[one.name]) for one in members if _has_p(self.study, one))
+        runs = {one.name: _run(self.study, one, tables[one.name], max(size, 1)) for one in members}
+        return {one.name: _result(self.study, one, _corrected(one, members, runs), max(size, 1)) for one in members}
+
+
+def _family(analysis: Analysis) -> str:
+    return f"family {analysis.family}" if analysis.family else f"analysis {analysis.name}"
+
+
+def _has_p(study: Study, analysis: Analysis) -> bool:
+    return any("p" in leaf_of(study, ref).columns for ref in analysis.leaves)
+
+
+#: Rows of an analysis by method (leaf), all in the order of its tables.
+Runs = list[list[ResultRow]]
+
+
+def _corrected(analysis: Analysis, members: Sequence[Analysis], runs: Mapping[str, Runs]) -> Runs:
+    """The rows with `p` corrected within the family.
+
+    Several leaves of one analysis answer the same questions, so each is corrected among the first, second ... leaf of
+    the other members, not among its siblings.
+    """
+    out: Runs = []
+    for method, rows in enumerate(runs[analysis.name]):
+        p: list[float | None] = []
+        start = 0
+        for one in members:
+            if one.name == analysis.name:
+                start = len(p)
+            chosen = runs[one.name][min(method, len(runs[one.name]) - 1)]
+            p += [row.values.get("p_raw", row.values.get("p")) for row in chosen]
+        adjusted = adjust(p, analysis.correction)[start : start + len(rows)]
+        out.append([_with_p(row, value) for row, value in zip(rows, adjusted, strict=True)])
+    return out
+
+
+def _with_p(row: ResultRow, p: float | None) -> ResultRow:
+    return row if p is None else replace(row, values={**row.values, "p": p})
+
+
+# --- leaves --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A leaf ready to be called on a table."""
+
+    leaf: shelf.Leaf
+    function: Callable[..., Mapping[str, Any]]
+    params: Mapping[str, Any]
+
+    def __call__(self, table: Any) -> dict[str, float | None]:
+        # The stream is named after the leaf alone: renaming an analysis must not change a number.
+        stream = (seeds.rng(0, "analysis", self.leaf.name),) if self.leaf.random else ()
+        return _checked(self.function(table, *stream, **self.params))
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, float | None]:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"estimate must return a mapping from column to number, not {type(values).__name__}")
+    out: dict[str, float | None] = {}
+    for name, value in values.items():
+        number = None if value is None else float(value)
+        if number is not None and not math.isfinite(number):
+            raise Refusal("not_finite", f"{name} is {number}")
+        out[name] = number
+    return out
+
+
+def _call(study: Study, analysis: Analysis, ref: LeafRef) -> _Call:
+    leaf = leaf_of(study, ref)
+    written = {**{name: value for name, value in analysis.params.items() if name in leaf.params}, **ref.params}
+    if "confidence" in leaf.params:
+        written["confidence"] = analysis.confidence
+    return _Call(leaf, _own(leaf) if leaf.own else shelf.load(leaf), written)
+
+
+def _own(leaf: shelf.Leaf) -> Callable[..., Mapping[str, Any]]:
+    """The entry of a user's file; its neighbours can be imported while it is."""
+    found = importlib.util.spec_from_file_location(f"crucis_own_{leaf.path.stem}", leaf.path)
+    if found is None or found.loader is None:
+        raise CrucisError(f"{leaf.name} cannot be imported.")
+    module = importlib.util.module_from_spec(found)
+    sys.path.insert(0, str(leaf.path.parent))
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        raise CrucisError(f"{leaf.name} fails when it is imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(leaf.path.parent))
+    return getattr(module, leaf.entry)
+
+
+def _run(study: Study, analysis: Analysis, tables: Sequence[Task], size: int) -> Runs:
+    """Every leaf on every table."""
+    tests = 1 if analysis.correction == "none" else size
+    out: Runs = []
+    for ref in analysis.leaves:
+        call = _call(study, analysis, ref)
+        named = {"method": _method(ref)} if len(analysis.leaves) > 1 else {}
+        out.append([_row(task, call, tests, named, analysis.name) for task in tables])
+    return out
+
+
+def _method(ref: LeafRef) -> str:
+    return ref.name.rpartition("/")[2].removesuffix(".py")
+
+
+def _row(task: Task, call: _Call, tests: int, named: Mapping[str, str], name: str) -> ResultRow:
+    values: dict[str, float | None] = {}
+    refused = task.refused
+    if refused is None and task.table is not None:
+        try:
+            values = call(replace(task.table, family=tests))
+        except Refusal as refusal:
+            refused = Reason(refusal.code, refusal.text)
+        except Exception as error:
+            if not call.leaf.own:
+                raise
+            raise CrucisError(f"analysis.{name}: {call.leaf.name}: {type(error).__name__}: {error}") from error
+    counts = {"n": float(task.n), "n_planned": float(task.n_planned)}
+    known = {column: counts.get(column) for column in call.leaf.columns}
+    return ResultRow(
+        {**task.axes, **named}, {**known, **values}, task.n, task.n_planned,
+        task.missing, task.excluded, task.mixed, refused, task.data,
+    )  # fmt: skip
+
+
+# --- results -------------------------------------------------------------------------------------------------
+
+
+def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> AnalysisResult:
+    columns: dict[str, Mapping[str, Any]] = {}
+    for ref in analysis.leaves:
+        columns |= leaf_of(study, ref).columns
+    rows = tuple(row for rows in runs for row in rows)
+    tested = "p" in columns
+    return AnalysisResult(
+        analysis.name, analysis.verb, tuple(_method(ref) for ref in analysis.leaves), rows,
+        {name: _unit(study, analysis, about) for name, about in columns.items()},
+        {name: _kind(name, about) for name, about in columns.items()},
+        {name: (about["interval"][0], about["interval"][1]) for name, about in columns.items() if "interval" in about},
+        analysis.family or analysis.name, size, analysis.correction if tested else "none", analysis.confidence,
+        analysis.exploratory, _notes(analysis, rows, size, tested),
+        any(row.refused is not None and row.refused.code == "sealed" for row in rows),
+    )  # fmt: skip
+
+
+def _kind(name: str, about: Mapping[str, Any]) -> str:
+    if name in ("p", "p_raw"):
+        return "p"
+    return "estimate" if "interval" in about else "exact"
+
+
+def _unit(study: Study, analysis: Analysis, about: Mapping[str, Any]) -> str:
+    unit = str(about.get("unit", ""))
+    if unit != "same":
+        return unit
+    params = [{**analysis.params, **ref.params} for ref in analysis.leaves]
+    if any(one.get("scale") == "ratio" for one in params):
+        return "ratio"
+    found = {_column_unit(study, ref) for ref in wild(study, analysis.of)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _column_unit(study: Study, ref: Ref) -> str:
+    if ref.name not in study.stages:
+        return ""
+    leaves = stage_leaves(study, study.stages[ref.name]).values()
+    units = {str(leaf.columns.get(ref.column or "", {}).get("unit", "")) for leaf in leaves}
+    return units.pop() if len(units) == 1 else ""
+
+
+def _notes(analysis: Analysis, rows: Sequence[ResultRow], size: int, tested: bool) -> tuple[str, ...]:
+    notes = []
+    if not rows:
+        notes.append("No rows: there is nothing to compare after the filters.")
+    incomplete = sum(row.incomplete for row in rows)
+    if incomplete:
+        notes.append(f"Incomplete: {incomplete} of {len(rows)} rows lack planned values, which are listed by name.")
+    if any(row.mixed for row in rows):
+        notes.append("Mixed hardware: some rows combine records computed on unlike machines or libraries.")
+    if tested and size > 1:
+        how = {"none": "uncorrected", "bh": "false discovery rate (Benjamini-Hochberg)"}
+        notes.append(f"{size} tests in the family, {how.get(analysis.correction, analysis.correction.capitalize())}.")
+    if tested and len(analysis.leaves) > 1:
+        notes.append("The methods answer the same questions; each is corrected on its own.")
+    ties = max((int(row.values.get("ties") or 0) for row in rows), default=0)
+    if ties:
+        notes.append(f"Ties: up to {ties} units share a value with another; rank statistics allow for it.")
+    return tuple(notes)
+
+
+__all__ = ["AnalysisResult", "Reason", "ResultRow", "analyse", "tasks_of"]

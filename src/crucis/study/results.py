@@ -1,0 +1,122 @@
+"""What analyses and claims leave: rows of numbers with everything a reader needs to judge them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .table import Missing
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a result has no number: a code of `errors.REASON_CODES` and a sentence."""
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One contrast, association or summary.
+
+    Attributes:
+        axes: where it stands among the rows of its analysis, for instance {"net": "convnet", "data": "digits"}.
+        values: the leaf's columns; None where a number cannot be known.
+        n: pairs, units or values that it rests on; `n_planned`: how many the study foresaw (by design absent ones
+            not counted).
+        missing: planned values that were absent, by name; not empty means *incomplete*.
+        excluded: rows absent by design.
+        mixed: it combines records of unlike hardware or libraries.
+        refused: why there is no number at all.
+        data: arrays for figures, by name (`x`, `y`, `x_se`, `y_se`, `a`, `b`, `labels`, `seeds`).
+    """
+
+    axes: Mapping[str, str]
+    values: Mapping[str, float | None]
+    n: int
+    n_planned: int
+    missing: tuple[Missing, ...] = ()
+    excluded: int = 0
+    mixed: bool = False
+    refused: Reason | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether planned values are absent."""
+        return bool(self.missing)
+
+
+@dataclass(frozen=True)
+class AnalysisResult:
+    """All rows of one analysis.
+
+    Attributes:
+        leaves: names of its leaves; more than one are the axis `method`.
+        units: column -> unit of its values.
+        kinds: column -> `estimate`, `p` or `exact`, which decides how a claim may read it.
+        intervals: estimate -> names of the columns with the ends of its interval.
+        family: name of the family that its p-values were corrected in; `family_size`: tests in it, per method.
+        correction: `holm`, `bonferroni`, `bh` or `none`.
+        notes: sentences for the reader.
+        sealed: it waits for a test split.
+    """
+
+    name: str
+    verb: str
+    leaves: tuple[str, ...]
+    rows: tuple[ResultRow, ...]
+    units: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    family: str = ""
+    family_size: int = 1
+    correction: str = "none"
+    confidence: float = 0.95
+    exploratory: bool = False
+    notes: tuple[str, ...] = ()
+    sealed: bool = False
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Axes of its rows, in order of appearance."""
+        return tuple(dict.fromkeys(axis for row in self.rows for axis in row.axes))
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether any row lacks planned values."""
+        return any(row.incomplete for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion of a claim as judged: its text, `true`, `false` or `unknown`, and the number behind it."""
+
+    text: str
+    outcome: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to a claim: `supported`, `refuted` or `inconclusive`, and why in one sentence with numbers.
+
+    `parts` holds one verdict per level of `each`; a whole with parts has no criteria of its own.
+    """
+
+    name: str
+    says: str
+    outcome: str
+    because: str
+    parts: tuple[Verdict, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    level: str = ""
