@@ -49,6 +49,8 @@ COLUMNS = {
     "h1_null": {"unit": "1", "range": [0, None], "axes": [], "headline": False, "within": "slice"},
     "euler_residual": {"unit": "1", "range": [0, 0], "axes": [], "headline": False},
 }
+EXAMPLE = {"engine": "gudhi", "complex": "vertices", "noise_floor": 1e-7}
+SUBJECT = "loss_landscape"
 LIMITS = {"noise_floor": "[0, inf)"}
 LANDSCAPE = "landscape.npz"
 DIAGRAMS = "diagrams.npz"

@@ -34,6 +34,7 @@ COLUMNS = {
     "accuracy_before": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": True},
     "accuracy_b": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": True},
 }
+EXAMPLE = {"record_at": [2, 5, 20]}
 BATCH = 256
 HORIZON = 500
 
