@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -54,7 +56,10 @@ def shrink_stem(net: nn.Module) -> None:
     old = net.get_submodule(name)
     assert isinstance(old, nn.Conv2d)
     if old.kernel_size == (3, 3):
-        old.stride = (1, 1)
+        # Some stems (RepVGG, MobileOne) have parallel branches on the image, which must keep the same size.
+        for part in net.get_submodule(name.split(".")[0]).modules():
+            if part is old or (isinstance(part, nn.Conv2d) and part.in_channels == old.in_channels <= 4):
+                part.stride = (1, 1)
     else:
         _replace(net, name, _thin(old, old.in_channels))
     for pool in _STEM_POOLS:
@@ -63,6 +68,18 @@ def shrink_stem(net: nn.Module) -> None:
         except AttributeError:
             continue
         _replace(net, pool, nn.Identity())
+
+
+def set_patch(net: nn.Module, shape: tuple[int, ...], patch: int) -> None:
+    """Give a net on patches another patch, when its constructor does not offer one: a new first convolution."""
+    name = first_convolution(net)
+    old = net.get_submodule(name)
+    assert isinstance(old, nn.Conv2d)
+    new = nn.Conv2d(old.in_channels, old.out_channels, patch, patch, bias=old.bias is not None)
+    _replace(net, name, new)
+    embedding: Any = net.get_submodule(name.rpartition(".")[0])
+    if hasattr(embedding, "img_size"):
+        embedding.img_size, embedding.patch_size = tuple(shape[1:]), (patch, patch)
 
 
 def set_channels(net: nn.Module, channels: int) -> None:

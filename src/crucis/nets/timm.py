@@ -92,14 +92,33 @@ def build(
     small = _stems.wants_small(stem, shape)
     sizes, change = _sizes(model, shape, small, patch)
     rates = {name: rate for name, rate in (("drop_rate", dropout), ("drop_path_rate", drop_path)) if rate}
+    fixed = {"in_chans": shape[0], "num_classes": classes, **rates}
     try:
-        net = timm().create_model(model, in_chans=shape[0], num_classes=classes, **sizes, **rates)
+        try:
+            net = timm().create_model(model, **fixed, **sizes)
+        except TypeError as error:
+            if "multiple values for keyword argument 'patch_size'" not in str(error):
+                raise
+            net = _with_patch(model, shape, sizes.pop("patch_size"), {**sizes, **fixed})
         if change:
             _fit(net, shape, classes)
     except (RuntimeError, AssertionError, ValueError, TypeError, ZeroDivisionError) as error:
         text = " ".join(str(error).split())[:160]
         raise blocks.NetError(f"timm: '{model}' cannot be built for {'x'.join(map(str, shape))}: {text}") from None
     return _stems.checked(net, shape, classes, f"timm: '{model}'")
+
+
+def _with_patch(model: str, shape: tuple[int, int, int], patch: int, options: dict[str, Any]) -> nn.Module:
+    """A net whose function in timm fixes the patch: built for an image of as many patches, then given the patch."""
+    from . import _stems
+    from ._torchvision import timm
+
+    own = _family(model)[2]
+    if "img_size" in options:
+        options["img_size"] = tuple(side // patch * own for side in shape[1:])
+    net = timm().create_model(model, **options)
+    _stems.set_patch(net, shape, patch)
+    return net
 
 
 def _fit(net: nn.Module, shape: tuple[int, int, int], classes: int) -> None:
