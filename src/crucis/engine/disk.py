@@ -1,5 +1,6 @@
 """Writing so that a reader sees all of a file or none of it."""
-# ruff: noqa: PTH  (paths are plain text here: pathlib costs more than the system calls it wraps)
+# Paths are plain text here: pathlib costs more than the system calls that it wraps.
+# ruff: noqa: PTH105, PTH108, PTH116
 
 from __future__ import annotations
 

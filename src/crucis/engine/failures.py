@@ -1,5 +1,6 @@
 """Failure notes: how an error is classed, how notes are kept, and what a row of notes means for the next try."""
-# ruff: noqa: PTH  (paths are plain text here: pathlib costs more than the system calls it wraps)
+# Paths are plain text here: pathlib costs more than the system calls that it wraps.
+# ruff: noqa: PTH103, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -124,7 +125,7 @@ class Notes:
             return []
 
     def read(self, key: str, forgiven: bool = False) -> list[dict[str, Any]]:
-        """The notes that count, in order; with `forgiven` also those that were forgotten. Unreadable ones are left out."""
+        """The readable notes that count, in order; with `forgiven` also those that were forgotten."""
         folder = f"{self.root}/{key}"
         numbers = self._numbers(folder)
         start = 0

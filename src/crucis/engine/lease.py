@@ -4,7 +4,8 @@ A lease is a file `leases/ab/KEY.N`. A dead one is never removed to be taken ove
 a hard link, which only one process can do. Staleness compares no clocks: the owner's process is gone, or its counter
 stood still for the time-to-live on the observer's own monotonic clock.
 """
-# ruff: noqa: PTH  (paths are plain text here: pathlib costs more than the system calls it wraps)
+# Paths are plain text here: pathlib costs more than the system calls that it wraps.
+# ruff: noqa: PTH103, PTH110, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -67,10 +68,7 @@ class Lease:
 
     def drop(self) -> None:
         """Remove all generations, the highest first: the record is there and speaks for itself."""
-        n = self.n
-        while os.path.exists(self.leases.path(self.key, n + 1)):
-            n += 1
-        for generation in range(n, 0, -1):
+        for generation in range(max(self.n, self.leases.highest(self.key)), 0, -1):
             disk.discard(self.leases.path(self.key, generation))
 
 
@@ -90,7 +88,7 @@ class Leases:
     ttl: float = 120.0
     owner: Owner = field(default_factory=Owner.me)
     clock: Callable[[], float] = time.monotonic
-    fault: Callable[[str], None] = lambda point: None
+    fault: Callable[[str], None] | None = None
     _seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
 
     @property
@@ -101,6 +99,13 @@ class Leases:
     def path(self, key: str, n: int) -> str:
         """The file of generation `n`."""
         return f"{self.root}/leases/{key[:2]}/{key}.{n}"
+
+    def highest(self, key: str) -> int:
+        """The newest generation of this step's lease; 0 if there is none."""
+        n = 0
+        while os.path.exists(self.path(key, n + 1)):
+            n += 1
+        return n
 
     def text(self, lease: Lease, released: bool) -> bytes:
         """The content of a lease's file."""
@@ -125,15 +130,14 @@ class Leases:
             key: the step.
             done: whether its record exists; asked after the claim, because the owner before may have just finished.
         """
-        n = 0
-        while os.path.exists(self.path(key, n + 1)):
-            n += 1
+        n = self.highest(key)
         if n and not self.dead(key, n):
             return None
         lease = Lease(key, n + 1, uuid.uuid4().hex, self)
         if not self._link(lease):
             return None
-        self.fault("lease.claimed")
+        if self.fault is not None:
+            self.fault("claimed")
         if done is not None and done(key):
             lease.drop()
             return None

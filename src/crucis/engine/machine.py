@@ -1,5 +1,6 @@
 """What this machine is and has: who a process is, slots, memory, and why the kernel killed something."""
-# ruff: noqa: PTH  (paths are plain text here: pathlib costs more than the system calls it wraps)
+# Paths are plain text here: pathlib costs more than the system calls that it wraps.
+# ruff: noqa: PTH115, PTH123
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A step is done if and only if `steps/ab/KEY/record.json` exists. A record comes into being by one rename of a folder
 that is complete; a reader checks seal, key and sizes. Knows nothing about processes.
 """
-# ruff: noqa: PTH  (paths are plain text here: pathlib costs more than the system calls it wraps)
+# Paths are plain text here: pathlib costs more than the system calls that it wraps.
+# ruff: noqa: PTH102, PTH103, PTH104, PTH106, PTH110, PTH112, PTH116, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ import errno
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,9 +26,19 @@ from .failures import Notes
 from .steps import EngineError, Step
 
 FORMAT = 1
-FOLDERS = (
-    "steps environments code plans pins leases failures scratch journal imports ledger tmp quarantine trash".split()
+FOLDERS: tuple[str, ...] = (
+    "steps",
+    "environments",
+    "code",
+    "plans",
+    "pins",
+    "leases",
+    "failures",
+    "scratch",
+    "journal",
+    "imports",
 )
+FOLDERS += ("ledger", "tmp", "quarantine", "trash")
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,10 @@ class Landing:
     state: str
     body: dict[str, Any]
     winner: dict[str, Any] | None = None
+
+
+def _calm(point: str) -> None:
+    """No fault at any point."""
 
 
 def now() -> str:
@@ -68,7 +82,7 @@ class Store:
         self.path = Path(root).absolute()
         self.root = str(self.path)
         self._steps, self._tmp = f"{self.root}/steps", f"{self.root}/tmp"
-        self._fault = fault or (lambda point: None)
+        self._fault = fault or _calm
         self.notes = Notes(self.root)
         try:
             self.identity = self._open()
@@ -324,14 +338,4 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     for part in ("values", "uncertainty", "files"):
         a, b = first[part], second[part]
         found.extend(f"{part}.{name}" for name in sorted({*a, *b}) if a.get(name) != b.get(name))
-    return found
-
-
-def stale_scratch(store: Store, older_s: float = 0.0) -> list[str]:
-    """Keys with scratch whose record exists: left by a worker that died between commit and removal."""
-    found = []
-    for key in os.listdir(f"{store.root}/scratch"):
-        old = time.time() - os.stat(store.scratch(key)).st_mtime >= older_s
-        if store.has(key) and old:
-            found.append(key)
     return found
