@@ -55,6 +55,12 @@ class Predictor:
                     seen[name].append(float(record.body["cost"]["wall_s"]))
         self._median = {name: statistics.median(values) for name, values in seen.items()}
 
+    def learn(self, timed: Mapping[str, float]) -> None:
+        """Add predictions that were measured otherwise: key -> seconds."""
+        for key, seconds in timed.items():
+            node = self._node[key]
+            self._median.setdefault(likeness(node.spec, node.models)[0], seconds)
+
     def seconds(self, node: Node) -> float | None:
         """Predicted wall seconds of a step, or None if no like step was ever run here."""
         for name in likeness(node.spec, node.models):

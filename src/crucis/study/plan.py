@@ -116,9 +116,13 @@ class Plan:
         chosen = self.nodes
         if stages or cells:
             chosen = self._closure([n for n in self.nodes if _in_part(n, stages, cells or {})])
+        return self.steps_of(chosen)
+
+    def steps_of(self, nodes: list[Node]) -> list[Step]:
+        """The engine's steps of these nodes, each key once."""
         seen: set[str] = set()
         out = []
-        for node in chosen:
+        for node in nodes:
             if node.key not in seen:
                 seen.add(node.key)
                 out.append(self._step(node))
@@ -143,6 +147,7 @@ class Plan:
         }
         if node.marks:
             hints["publish"] = node.marks
+            hints["published"] = {key: checkpoint_spec(node, mark) for mark, key in node.marks.items()}
         if node.models:
             hints["models"] = node.models
         if node.sealed and self.circumstance.unsealed:
@@ -303,7 +308,8 @@ class _Planner:
         depths = dict(parent.depths) if parent else {}
         if bound.leaf.random:
             spec["seed"] = instance.seed
-            spec["depth"] = depths.get(stage.verb, 0)
+            # A perturbation that trains counts the trainings before it, so that it draws other numbers than they did.
+            spec["depth"] = sum(depths.values()) if stage.verb == "perturb" else 0
         if stage.verb == "perturb":
             spec["determinism"] = self.circumstance.determinism
         node = self._finish(instance, spec, bound, parents, dict.fromkeys(params, "written"))
@@ -405,10 +411,15 @@ def checkpoint(node: Node, at: str) -> tuple[str, bool]:
         raise ValueError(f"'{stage}' has no best checkpoint, because it names no 'select'. Add select: accuracy to it")
     if mark == facts.total:
         return node.key, True
-    key = step_key({"kind": "at", "of": node.key, "at": mark})
+    key = step_key(checkpoint_spec(node, mark))
     if mark != 0:
         node.marks[str(mark)] = key
     return key, mark != 0
+
+
+def checkpoint_spec(node: Node, mark: int | str) -> dict[str, Any]:
+    """What identifies a checkpoint record: the training and the optimiser step, or `best`."""
+    return {"kind": "at", "of": node.key, "at": mark if mark == "best" else int(mark)}
 
 
 def all_references(study: Study) -> list[Ref]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,14 @@ from .plan import Circumstance, Plan, make_plan
 from .spec import Study
 
 if TYPE_CHECKING:
-    from ..engine.supervisor import Outcome
+    from ..engine.steps import Outcome, Step
     from .analyse import AnalysisResult
     from .claims import Verdict
     from .readings import Readings
 
 STORE = ".crucis"
 _VERDICTS = "verdicts.txt"
+_STACK = 16  # seeds that train stacked at most
 #: Modules that the fork server imports once, so that a worker starts in milliseconds.
 PRELOAD = ("torch", "crucis.study.steps")
 
@@ -94,7 +95,7 @@ def open_session(
 
 def execute(
     session: Session, *, workers: int | None = None, progress: Callable[[Any], None] | None = None,
-    stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Iterable[str] = (),
+    stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Sequence[str] = (),
     stall_s: float = 900,
 ) -> Outcome:  # fmt: skip
     """Register the study and run what is missing of its plan. Finished steps are never computed again."""
@@ -109,8 +110,14 @@ def execute(
     predictor = Predictor(plan, session.store)
     return supervisor.run(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
-        progress=progress, again=again, cost=predictor.step_seconds,
+        progress=progress, again="failed" if "failed" in again else _whole(again, steps), cost=predictor.step_seconds,
+        stack=lambda step: _STACK if step.group else 1,
     )  # fmt: skip
+
+
+def _whole(again: Sequence[str], steps: Sequence[Step]) -> list[str]:
+    """Keys of the plan that begin with what was written."""
+    return [step.key for step in steps for beginning in again if step.key.startswith(beginning)]
 
 
 def remember(session: Session) -> None:

@@ -1,0 +1,254 @@
+"""Figures of a study from its records: learning curves, landscapes, diagrams, retention, associations, effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ..records import Record
+from ..report import content as c
+from ..stats.line import fit_line
+from .plan import Node
+from .readings import Readings
+from .results import AnalysisResult, ResultRow
+
+_MOST_PANELS = 24
+#: What the values that are summed into a curve's band mean, for captions.
+_BAND = "Lines are means over seeds, bands reach from the smallest to the largest seed"
+
+
+def cell_label(readings: Readings, cell: Mapping[str, str]) -> str:
+    """The levels of a cell, without factors that have one level only."""
+    shown = [label for name, label in cell.items() if len(readings.study.factors[name].levels) > 1]
+    return ", ".join(shown) or ", ".join(cell.values()) or "all"
+
+
+def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[c.Figure, ...]:
+    """Every figure that the records and results of the study offer, the most telling first."""
+    out: list[c.Figure] = []
+    for stage, groups in _stages(readings).items():
+        files = {name for records in groups.values() for record in records for name in record.body["files"]}
+        columns = {name for records in groups.values() for record in records for name in record.values}
+        if "retention" in columns:
+            out.append(_retention(stage, groups))
+        if "landscape.npz" in files:
+            out.append(_landscapes(stage, groups))
+        if "diagrams.npz" in files:
+            out.append(_diagrams(stage, groups))
+        if "curve.npz" in files and readings.study.stages[stage].verb == "train":
+            out.append(_curves(stage, groups))
+    for result in results.values():
+        out += _of_analysis(result)
+    order = (c.Retention, c.Scatter, c.Forest, c.Contour, c.Diagram, c.Dots, c.Curves)
+    return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
+
+
+def _stages(readings: Readings) -> dict[str, dict[str, list[Record]]]:
+    """Stage -> cell in words -> records of its seeds that are ok, in the order of the plan."""
+    out: dict[str, dict[str, list[Record]]] = {}
+    for node in readings.plan.nodes:
+        record = readings.record(node.key)
+        if record is not None and record.outcome == "ok":
+            label = cell_label(readings, node.instance.cell)
+            out.setdefault(node.instance.stage, {}).setdefault(label, []).append(record)
+    return out
+
+
+def _keys(groups: Mapping[str, Sequence[Record]]) -> tuple[str, ...]:
+    return tuple(record.key for records in groups.values() for record in records)
+
+
+def band(rows: Iterable[tuple[Sequence[float], Sequence[float]]], label: str) -> c.Line:
+    """Mean and range over seeds at the places that all of them have."""
+    rows = list(rows)
+    shared = sorted(set.intersection(*(set(map(float, x)) for x, _ in rows)))
+    table = np.array([[dict(zip(map(float, x), y, strict=True))[place] for place in shared] for x, y in rows])
+    low, high = (table.min(axis=0), table.max(axis=0)) if len(rows) > 1 else ((), ())
+    return c.Line(label, shared, table.mean(axis=0), low, high, len(rows))
+
+
+# -- stages -------------------------------------------------------------------------------------------------------
+
+
+def _retention(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
+    lines, summary = [], []
+    for label, records in groups.items():
+        rows = []
+        for record in records:
+            steps = {int(step): value for step, value in record.values["retention"].items()}
+            rows.append(([0, *sorted(steps)], [1.0, *(steps[step] for step in sorted(steps))]))
+        lines.append(band(rows, label))
+        summary.append(f"AURC {np.mean([record.values['aurc'] for record in records]):.2f}")
+    seeds = max(line.n or 1 for line in lines)
+    return c.Figure(
+        f"{stage}-retention", "How much of the first task survives the second",
+        c.Retention(tuple(lines), summary=tuple(summary)),
+        "Retention: accuracy on the first task after some optimiser steps of the second, divided by the accuracy "
+        f"before it. {_BAND} (up to {seeds} seeds). AURC: area under the curve divided by its length, mean over seeds.",
+        _keys(groups),
+    )  # fmt: skip
+
+
+def _landscapes(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
+    panels, keys = [], []
+    for label, records in list(groups.items())[:_MOST_PANELS]:
+        arrays = records[0].arrays("landscape.npz")
+        panels.append(c.Slice(label, arrays["coordinates"], arrays["coordinates"], arrays["losses"][0]))
+        keys.append(records[0].key)
+    return c.Figure(
+        f"{stage}-landscape", "The loss around each solution",
+        c.Contour(tuple(panels), x=c.Axis("along direction 1"), y=c.Axis("along direction 2")),
+        f"Mean cross-entropy on training examples of the first task, on one random plane through the weights "
+        f"(slice 0 of the first seed; {_slice_count(groups)} slices per network and seed were measured). Directions "
+        "are filter-normalised: 1 on an axis moves each filter by its own norm. The mark is the trained network.",
+        tuple(keys),
+    )  # fmt: skip
+
+
+def _slice_count(groups: Mapping[str, Sequence[Record]]) -> int:
+    return int(next(iter(groups.values()))[0].arrays("landscape.npz")["losses"].shape[0])
+
+
+def _diagrams(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
+    panels, keys = [], []
+    for label, records in list(groups.items())[:_MOST_PANELS]:
+        arrays = records[0].arrays("diagrams.npz")
+        h0, h1 = (tuple(map(tuple, arrays[name].astype(float))) for name in ("h0_0", "h1_0"))
+        floor = records[0].spec["params"].get("noise_floor")
+        panels.append(c.Bars(label, h0, h1, floor))
+        keys.append(records[0].key)
+    params = next(iter(groups.values()))[0].spec["params"]
+    return c.Figure(
+        f"{stage}-diagram", f"Persistence diagrams ({params.get('engine', stage)}, {params.get('complex', '')})",
+        c.Diagram(tuple(panels)),
+        "Every point is a feature of the landscape (slice 0 of the first seed): a separate basin (H0) or an enclosed "
+        "hill (H1), born at the loss on the horizontal axis and gone at the loss on the vertical one. The farther from "
+        "the diagonal, the longer it persists. The deepest basin never ends. An empty panel is a landscape without "
+        "such features.",
+        tuple(keys), main=False,
+    )  # fmt: skip
+
+
+def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
+    panels = []
+    for label, records in list(groups.items())[:_MOST_PANELS]:
+        curves = [record.arrays("curve.npz") for record in records]
+        lines = [
+            band([(curve["step"], curve[name]) for curve in curves], words)
+            for name, words in (("accuracy", "validation"), ("train_accuracy", "training"))
+        ]
+        panels.append(c.LinePanel(label, tuple(lines)))
+    return c.Figure(
+        f"{stage}-curves", f"Learning curves of {stage}",
+        c.Curves(tuple(panels), c.Axis("optimiser step"), c.Axis("accuracy", "fraction")),
+        f"{_BAND}. Training accuracy is the running mean since the evaluation before, in training mode.",
+        _keys(groups), main=False,
+    )  # fmt: skip
+
+
+# -- analyses -----------------------------------------------------------------------------------------------------
+
+
+def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
+    rows = [row for row in result.rows if row.refused is None]
+    if not rows:
+        return
+    if result.verb == "correlate":
+        yield from _scatter(result, rows)
+    elif result.verb == "compare":
+        yield _forest(result, rows)
+    elif result.verb == "describe":
+        yield from _dots(result, rows)
+
+
+def _axis_text(axes: Mapping[str, str], *without: str) -> str:
+    return ", ".join(label for axis, label in axes.items() if axis not in without)
+
+
+def _scatter(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
+    first = result.leaves[0]
+    panels = []
+    for row in rows:
+        data = row.data
+        if row.axes.get("method", first) != first or "x" not in data:
+            continue
+        x, y = np.asarray(data["x"], float), np.asarray(data["y"], float)
+        metric, target = row.axes.get("metric", "x"), row.axes.get("with", "y")
+        points = tuple(
+            c.Dot(str(label), float(a), float(b))
+            for label, a, b in zip(data.get("labels", [""] * len(x)), x, y, strict=True)
+        )
+        fitted = fit_line(x, y, result.confidence)
+        fit = c.Fit(*fitted, says=f"least-squares line with its {result.confidence:.0%} band") if fitted else None
+        given = " (both after removing what is held constant)" if data.get("residual") else ""
+        panels.append(
+            c.ScatterPanel(_axis_text(row.axes, "method"), points, c.Axis(metric), c.Axis(target), fit,
+                           association(result, row) + given)
+        )  # fmt: skip
+    for start in range(0, len(panels), 8):
+        part = tuple(panels[start : start + 8])
+        tail = f"-{start // 8 + 1}" if len(panels) > 8 else ""
+        yield c.Figure(
+            f"{result.name}-scatter{tail}", f"{result.name}: {first.replace('_', ' ')}", c.Scatter(part),
+            "Every point is one network on one data set, averaged over seeds. The line is a guide to the eye; the "
+            "numbers above each panel are the registered statistic.",
+            exploratory=result.exploratory, main=start == 0,
+        )  # fmt: skip
+
+
+def association(result: AnalysisResult, row: ResultRow) -> str:
+    """`rho = 0.61 [0.10, 0.90], n = 8, p = 0.11 (Holm over 4)`."""
+    name = next((k for k in ("rho", "tau", "r") if row.values.get(k) is not None), None)
+    if name is None:
+        return f"n = {row.n}"
+    low, high = row.values.get("low"), row.values.get("high")
+    interval = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    p = row.values.get("p")
+    tested = f", p = {p:.2g} ({result.correction} over {result.family_size})" if p is not None else ""
+    symbol = {"rho": "\u03c1", "tau": "\u03c4"}.get(name, name)
+    return f"{symbol} = {row.values[name]:.2f}{interval}, n = {row.n}{tested}"
+
+
+def _estimate(row: ResultRow, name: str) -> c.Estimate | c.Absent:
+    value = row.values.get(name)
+    if value is None:
+        return c.Absent("refused" if row.refused else "missing", str(row.refused or ""))
+    return c.Estimate(value, row.values.get("low"), row.values.get("high"))
+
+
+def _forest(result: AnalysisResult, rows: Sequence[ResultRow]) -> c.Figure:
+    effects = tuple(
+        c.Effect(_axis_text(row.axes), _estimate(row, "effect"), says=f"n = {row.n} of {row.n_planned}") for row in rows
+    )
+    unit = result.units.get("effect", "")
+    return c.Figure(
+        f"{result.name}-effects", f"{result.name}: differences with their intervals",
+        c.Forest(effects, c.Axis("effect", unit)),
+        f"Mean difference over pairs of equal seeds with its {result.confidence:.0%} interval. n: pairs present of pairs "
+        "planned.", exploratory=result.exploratory,
+    )  # fmt: skip
+
+
+def _dots(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
+    groups: dict[str, list[ResultRow]] = {}
+    for row in rows:
+        groups.setdefault(row.axes.get("metric", result.name), []).append(row)
+    for metric, members in groups.items():
+        clouds = tuple(
+            c.Cloud(_axis_text(row.axes, "metric") or metric, np.asarray(row.data.get("x", ()), float),
+                    _estimate(row, "mean"))
+            for row in members
+        )  # fmt: skip
+        yield c.Figure(
+            f"{result.name}-{metric.replace('.', '-').replace('@', '-').replace('=', '-')}", f"{result.name}: {metric}",
+            c.Dots(clouds, c.Axis(metric, result.units.get("mean", ""))),
+            f"Every dot is one value; beside them the mean with its {result.confidence:.0%} interval.",
+            main=False, exploratory=result.exploratory,
+        )  # fmt: skip
+
+
+def node_label(readings: Readings, node: Node) -> str:
+    """Levels and seed of a node in words."""
+    seed = "" if node.instance.seed is None else f", seed {node.instance.seed}"
+    return f"{cell_label(readings, node.instance.cell)}{seed}"

@@ -1,0 +1,390 @@
+"""From results and records to the content of a report page. Words and arrangement only; numbers come finished."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ..report import content as c
+from ..stats.describe import summary
+from ..stats.table import Sample
+from . import registry
+from .pictures import association, cell_label, figures
+from .plan import Node, Plan
+from .power import design_power
+from .readings import COST, Readings
+from .results import AnalysisResult, Criterion, ResultRow, Verdict
+from .session import Conclusion, Session
+
+_STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
+_HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
+_MAX_SOURCES = 2000
+
+
+def page_of(session: Session, conclusion: Conclusion) -> c.Page:
+    """Everything that the page says. A function of the study, its records and ledgers; of nothing else."""
+    study, readings = session.study, conclusion.readings
+    registration = registry.current(study, session.store)
+    after = registration.after_data if registration else {}
+    return c.Page(
+        title=study.name, study=study.name, question=study.question or "", preset=study.preset or "",
+        summary=_summary(readings, conclusion),
+        verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
+        figures=figures(readings, conclusion.results),
+        design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
+        power=tuple(str(line) for line in design_power(study, session.plan)),
+        analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
+        stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
+        cost=_cost(readings), commands=_commands(session),
+    )  # fmt: skip
+
+
+# -- verdicts -----------------------------------------------------------------------------------------------------
+
+
+def _summary(readings: Readings, conclusion: Conclusion) -> tuple[str, ...]:
+    counts = Counter(readings.state(node) for node in readings.plan.by_key.values())
+    total = sum(counts.values())
+    done = counts["ok"] + counts["refused"] + counts["diverged"]
+    text = [f"{done} of {total} steps have a record, over {len(readings.study.seeds)} seeds per cell."]
+    outcomes = Counter(verdict.outcome for verdict in conclusion.verdicts.values())
+    if outcomes:
+        words = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
+        text.append(f"{sum(outcomes.values())} claim{'s' * (sum(outcomes.values()) != 1)}: {words}.")
+    return tuple(text)
+
+
+def _verdict(verdict: Verdict, after: Mapping[str, str]) -> c.Verdict:
+    notes = (f"added or changed on {after[verdict.name]}, after the data",) if verdict.name in after else ()
+    return c.Verdict(
+        verdict.name, verdict.says or verdict.name, verdict.outcome, verdict.because,
+        tuple(map(_criterion, verdict.criteria)),
+        tuple(
+            c.Part(part.level, part.outcome, part.because, tuple(map(_criterion, part.criteria)))
+            for part in verdict.parts
+        ),
+        notes,
+    )  # fmt: skip
+
+
+def _criterion(criterion: Criterion) -> c.Criterion:
+    measured: c.Cell = None
+    if criterion.value is not None:
+        measured = c.Estimate(criterion.value, criterion.low, criterion.high)
+    return c.Criterion(criterion.text, _HOLDS.get(criterion.outcome, criterion.outcome), measured, criterion.because)
+
+
+# -- what was run -------------------------------------------------------------------------------------------------
+
+
+def _design(readings: Readings) -> c.Design:
+    plan = readings.plan
+    stages, problems = [], []
+    for name in plan.study.stages:
+        nodes = list({node.key: node for node in plan.nodes if node.instance.stage == name}.values())
+        counts = Counter(readings.state(node) for node in nodes)
+        stages.append(c.StageCount(name, _what(plan, name), len(nodes), **{s: counts[s] for s in _STATES}))
+        problems += [
+            c.Problem(name, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node),
+                      why(readings, node), node.key)
+            for node in nodes if readings.state(node) in ("refused", "diverged", "failed")
+        ]  # fmt: skip
+    factors = tuple(c.Factor(factor.name, factor.labels) for factor in plan.study.factors.values())
+    excluded = tuple(c.Excluded(count, cause) for cause, count in plan.excluded.items())
+    from .design import cells
+
+    duplicates = [
+        f"{info.duplicates_removed} exact duplicates across splits were taken out of the training side of "
+        f"{plan.sources[digest]['name']}"
+        for digest, info in plan.infos.items()
+        if info.duplicates_removed
+    ]
+    return c.Design(
+        factors, plan.study.seeds, len(cells(plan.study)), tuple(stages), excluded, tuple(problems), tuple(duplicates)
+    )
+
+
+def why(readings: Readings, node: Node) -> str:
+    """Why a step has no usable value, in words."""
+    record = readings.record(node.key)
+    if record is not None:
+        return str((record.body.get("reason") or {}).get("text", ""))
+    notes = readings.store.failures(node.key)
+    return f"{notes[-1].get('code', '')}: {notes[-1].get('text', '')}".strip(": ") if notes else ""
+
+
+def _what(plan: Plan, name: str) -> str:
+    stage = plan.study.stages[name]
+    written = plan.study.resolved.get("stages", {}).get(name, {})
+    shown = {k: v for k, v in written.items() if k not in (stage.verb, "like", "because", "only", "except")}
+    parts = ", ".join(f"{key}: {_flow(value)}" for key, value in shown.items())
+    return f"{stage.verb} {_flow(written.get(stage.verb, ''))}{' (' + parts + ')' if parts else ''}"
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("...").strip()
+
+
+def _changes(session: Session) -> tuple[c.Change, ...]:
+    out = []
+    for path in session.study.changed:
+        value: Any = session.study.resolved
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        out.append(c.Change(path, "set, preset or --set", now="" if value is None else _flow(value)))
+    return tuple(out)
+
+
+def _registration(session: Session, found: registry.Registration | None) -> c.Registration | None:
+    if found is None:
+        return None
+    lines = found.lines
+    amendments = tuple(
+        c.Amendment(str(line["time"])[:10], "the registered text changed", bool(line["results"])) for line in lines[1:]
+    )
+    notes = []
+    if lines[0]["results"]:
+        notes.append(
+            f"{lines[0]['results']} records of this plan were in the store already, made by another study, when it was "
+            "registered."
+        )
+    if found.extended:
+        notes.append("Seeds were added after results existed: p-values are of a study extended after looking.")
+    unsealed = sum(line["study"] == registry.ledger_name(session.study) for line in registry.unsealings(session.store))
+    return c.Registration(found.digest, found.first[:10], amendments, unsealed, tuple(notes))
+
+
+# -- analyses -----------------------------------------------------------------------------------------------------
+
+_ESTIMATES = {"mean": ("low", "high"), "effect": ("low", "high"), "rho": ("low", "high"), "tau": ("low", "high"),
+              "r": ("low", "high"), "median": ("median_low", "median_high"), "sd": ("sd_low", "sd_high"),
+              "dz": ("dz_low", "dz_high")}  # fmt: skip
+_HIDDEN = {"n_planned", "min", "max"}
+
+
+def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
+    analysis = session.study.analysis[result.name]
+    names = list(dict.fromkeys(name for row in result.rows for name in row.values))
+    intervals = {**{k: v for k, v in _ESTIMATES.items() if k in names}, **result.intervals}
+    ends = {end for name, pair in intervals.items() if name in names for end in pair}
+    shown = [name for name in names if name not in ends | _HIDDEN]
+    axes = list(result.axes)
+    columns = (
+        *(c.Column(axis) for axis in axes),
+        *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
+        c.Column("n", "n", says="observations present, of those planned"),
+    )
+    rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
+    missing = tuple(
+        f"{', '.join(item.axes.values())}{f', seed {item.seed}' if item.seed is not None else ''}: {item.state}"
+        for item in {item.order: item for row in result.rows for item in row.missing}.values()
+    )
+    family = f"{result.correction} over {result.family_size} tests" if result.family_size > 1 else "none (one test)"
+    has_p = any("p" in row.values for row in result.rows)
+    return c.Analysis(
+        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
+        family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
+    )  # fmt: skip
+
+
+def _analysis_what(analysis: Any) -> str:
+    of = ", ".join(map(str, analysis.of))
+    tail = f" with {', '.join(map(str, analysis.targets))}" if analysis.targets else ""
+    tail += f", given {', '.join(map(str, analysis.given))}" if analysis.given else ""
+    tail += f", between {analysis.between}" if analysis.between else ""
+    return f"{analysis.verb}: {', '.join(leaf.name for leaf in analysis.leaves)} of {of}{tail}"
+
+
+def _kind(name: str, intervals: Mapping[str, Any]) -> str:
+    return "estimate" if name in intervals else "p" if name in ("p", "p_raw") else "number"
+
+
+def _unit(result: AnalysisResult, name: str) -> str:
+    unit = result.units.get(name, "")
+    return "" if unit in ("1", "same") else unit
+
+
+def _row(
+    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any]
+) -> c.Row:  # fmt: skip
+    cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
+    for name in shown:
+        if name == "n":
+            continue
+        value = row.values.get(name)
+        if value is None:
+            cells.append(c.Absent("refused", str(row.refused)) if row.refused else None)
+        elif name in intervals:
+            low, high = (row.values.get(end) for end in intervals[name])
+            cells.append(c.Estimate(value, low, high))
+        else:
+            cells.append(value)
+    cells.append(f"{row.n} of {row.n_planned}" if row.n != row.n_planned else row.n)
+    marks = ["incomplete"] * row.incomplete + ["mixed hardware"] * row.mixed
+    marks += [f"{row.excluded} excluded by design"] * bool(row.excluded)
+    return c.Row(tuple(cells), (), tuple(marks))
+
+
+def _sentence(result: AnalysisResult) -> str:
+    """The most telling row of an analysis in words."""
+    rows = [row for row in result.rows if row.refused is None]
+    if result.sealed:
+        return "Waits for the test split to be unsealed."
+    if not rows:
+        return f"No number: {result.rows[0].refused}" if result.rows else "No row."
+    if result.verb == "correlate":
+        name = next((k for k in ("rho", "tau", "r") if rows[0].values.get(k) is not None), "rho")
+        best = max(rows, key=lambda row: abs(row.values.get(name) or 0.0))
+        return f"Strongest association: {', '.join(best.axes.values())}: {association(result, best)}."
+    if result.verb == "compare":
+        best = max(rows, key=lambda row: abs(row.values.get("effect") or 0.0))
+        v = best.values
+        return f"Largest difference: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
+               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs."  # fmt: skip
+    if result.verb == "describe" and len(rows) <= 6:
+        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(row.values.get('mean'))}" for row in rows)
+    return f"{len(rows)} rows."
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+_METHODS = {
+    "paired_t": "Student's t on differences paired by seed; interval from the t distribution.",
+    "permutation": "Sign-flip permutation of differences paired by seed, exact where it can be enumerated.",
+    "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
+    "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
+    "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
+    "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
+    "summary": "Mean with Student's t interval; median by order statistics.",
+}
+
+
+def _method(result: AnalysisResult) -> str:
+    return " ".join(dict.fromkeys(_METHODS.get(leaf, "As the study's own file defines.") for leaf in result.leaves))
+
+
+# -- stage tables -------------------------------------------------------------------------------------------------
+
+
+def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
+    groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
+    names: dict[str, str] = {}
+    for node in readings.plan.nodes:
+        if node.instance.stage == stage:
+            record = readings.record(node.key)
+            groups[cell_label(readings, node.instance.cell)].append((node, record))
+            for name, about in node.bound.leaf.columns.items():
+                if about.get("headline") or name in ("parameters", "train_accuracy"):
+                    names[name] = about.get("unit", "")
+    present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
+    if not present:
+        return None
+    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
+               c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
+    rows, missing = [], []
+    for label, group in groups.items():
+        cells = [_mean(_scalars(group, name)) for name in present]
+        ok = sum(record is not None and record.outcome == "ok" for _, record in group)
+        keys = tuple(record.key for _, record in group if record is not None)
+        rows.append(c.Row((label, *cells, ok if ok == len(group) else f"{ok} of {len(group)}"), keys))
+        missing += [
+            f"{label}, seed {node.instance.seed}: {readings.state(node)}" for node, _ in group
+            if readings.state(node) != "ok"
+        ]  # fmt: skip
+    return c.StageTable(
+        stage, _what(readings.plan, stage), c.Table(columns, tuple(rows)),
+        ("Mean over seeds with its 95 % interval (Student's t).",), tuple(missing),
+    )  # fmt: skip
+
+
+def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
+    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
+    return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+
+
+def _mean(values: list[float]) -> c.Cell:
+    if not values:
+        return c.Absent("missing")
+    found = summary.estimate(Sample(values))  # type: ignore[arg-type]
+    return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
+
+
+# -- the rest -----------------------------------------------------------------------------------------------------
+
+
+def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
+    study = session.study
+    out = [
+        f"Everything here was measured with {len(study.seeds)} seeds per cell and on the data sets and networks listed "
+        "above; it says nothing about others.",
+        "Metrics are on the validation split unless a stage says 'split: test'; choices made on validation make "
+        "validation numbers optimistic.",
+    ]
+    if any(result.verb == "correlate" for result in conclusion.results.values()):
+        out.append(
+            "A correlation over architectures is observational: architectures differ in many ways at once, so an "
+            "association is no proof of a cause."
+        )
+    if any(verdict.outcome == "inconclusive" for verdict in conclusion.verdicts.values()):
+        out.append(
+            "Inconclusive means that these data allow neither yes nor no at the stated confidence. It is not evidence "
+            "of absence; the section on power says which effects could have been found."
+        )
+    if any(result.incomplete for result in conclusion.results.values()):
+        out.append("Analyses marked incomplete lack planned values; the missing ones are listed with each.")
+    return tuple(out)
+
+
+def _sources(readings: Readings) -> tuple[c.Source, ...]:
+    return tuple(
+        c.Source(key, node.instance.stage, cell_label(readings, node.instance.cell), node.instance.seed,
+                 readings.state(node))
+        for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
+        if readings.record(key) is not None
+    )  # fmt: skip
+
+
+def _environment(readings: Readings) -> tuple[c.Fact, ...]:
+    blocks: dict[str, tuple[dict[str, Any], int]] = {}
+    for key in readings.plan.by_key:
+        record = readings.record(key)
+        if record is not None:
+            block = record.body.get("numerics", {})
+            name = str(block.get("hash", ""))
+            blocks[name] = (block, blocks.get(name, (block, 0))[1] + 1)
+    out = []
+    for number, (block, count) in enumerate(sorted(blocks.values(), key=lambda item: -item[1]), 1):
+        words = ", ".join(f"{k} {v}" for k, v in sorted(block.items()) if k != "hash" and v != "")
+        out.append(c.Fact(f"numerics {number} ({count} records)", words))
+    return tuple(out)
+
+
+def _cost(readings: Readings) -> tuple[c.Cost, ...]:
+    out = []
+    for stage in readings.study.stages:
+        costs = [
+            record.body["cost"]
+            for node in readings.plan.by_key.values()
+            if node.instance.stage == stage and (record := readings.record(node.key)) is not None
+        ]
+        if costs:
+            memory = max(float(cost.get(COST["memory"]) or 0) for cost in costs)
+            out.append(
+                c.Cost(stage, len(costs), sum(float(cost["wall_s"]) for cost in costs), int(memory * 2**20) or None)
+            )
+    return tuple(out)
+
+
+def _commands(session: Session) -> tuple[str, ...]:
+    study = session.study
+    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else study.file
+    tail = f" --preset {study.preset}" if study.preset else ""
+    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")

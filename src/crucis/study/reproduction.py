@@ -1,0 +1,156 @@
+"""Computing records again, in an empty store, and saying whether they are bit for bit the same, and if not, where."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..canon import canonical
+from ..engine import supervisor
+from ..engine.steps import Step
+from ..engine.store import Store
+from ..errors import CrucisError
+from ..records import Record
+from .session import PRELOAD, Session
+
+RUNNER = "crucis.study.steps:run"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What recomputing gave. `lines` name every record that differs, and where it first does."""
+
+    checked: int
+    lines: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything is bitwise equal."""
+        return not self.lines
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if self.equal:
+            return f"{self.checked} record{'s' * (self.checked != 1)} recomputed, bitwise equal"
+        return f"{self.checked} records recomputed, {len(self.lines)} differ"
+
+
+def reproduce_record(store: Store, key: str, folder: Path, *, workers: int | None = None) -> Comparison:
+    """Recompute one record from its inputs, which are taken from the store as they are.
+
+    Raises:
+        CrucisError: no plan in the store knows the step.
+    """
+    step = _planned(store, key)
+    return _recompute(store, [step], Store(folder / "store"), workers, {step.key})
+
+
+def reproduce_study(session: Session, folder: Path, *, workers: int | None = None) -> Comparison:
+    """Recompute every record of a study from nothing and compare those that the store has."""
+    steps = session.plan.steps()
+    present = session.store.hits([step.key for step in steps])
+    session.plan.code.keep(session.store.root / "code")
+    return _recompute(session.store, steps, Store(folder / "store"), workers, present)
+
+
+def _planned(store: Store, key: str) -> Step:
+    plans = sorted((store.root / "plans").glob("*.json"), key=lambda path: -path.stat().st_mtime)
+    for path in plans:
+        if key in path.read_text(encoding="utf-8"):
+            for step in store.read_plan(path):
+                if step.key == key:
+                    return replace(step, sealed=False)
+                if key in step.publishes:
+                    raise CrucisError(f"{key[:12]} is a checkpoint of {step.key[:12]}; reproduce that training")
+    raise CrucisError(f"no plan in {store.root} knows the step {key[:12]}")
+
+
+def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | None, compare: set[str]) -> Comparison:
+    ours = {step.key for step in steps} | {key for step in steps for key in step.publishes}
+    for needed in {key for step in steps for key in step.input_keys()} - ours:
+        target = Path(fresh.root) / "steps" / needed[:2] / needed
+        shutil.copytree(Path(store.root) / "steps" / needed[:2] / needed, target)
+    code = Path(store.root) / "code"
+    if code.is_dir():
+        shutil.copytree(code, Path(fresh.root) / "code", dirs_exist_ok=True)
+    outcome = supervisor.run(steps, fresh, runner=RUNNER, preload=PRELOAD, workers=workers)
+    lines = [f"{key[:12]}: could not be recomputed" for key in outcome.failed if key in compare]
+    for step in steps:
+        if step.key in compare and fresh.has(step.key):
+            before, after = store.read(step.key), fresh.read(step.key)
+            if before is not None and after is not None and before.body["content"] != after.body["content"]:
+                lines.append(f"{step.label} ({step.key[:12]}): {'; '.join(first_differences(before, after))}")
+    return Comparison(len(compare), tuple(lines))
+
+
+def first_differences(before: Record, after: Record) -> list[str]:
+    """Where two records of one key differ: hardware, values, and the first differing place of each file."""
+    out = []
+    old, new = before.body.get("numerics", {}), after.body.get("numerics", {})
+    out += [f"{name} was {old.get(name)}, is {new.get(name)}" for name in sorted({*old, *new} - {"hash"})
+            if old.get(name) != new.get(name)]  # fmt: skip
+    if before.outcome != after.outcome:
+        out.append(f"outcome {before.outcome} became {after.outcome}")
+    for name in sorted({*before.values, *after.values}):
+        if canonical(before.values.get(name)) != canonical(after.values.get(name)):
+            out.append(f"{name} {before.values.get(name)} became {after.values.get(name)}")
+    for name in sorted({*before.body["files"], *after.body["files"]}):
+        pair = before.folder / name, after.folder / name
+        if all(path.is_file() for path in pair) and pair[0].read_bytes() != pair[1].read_bytes():
+            out.append(f"{name}: {_place(*pair)}")
+    return out
+
+
+def _place(first: Path, second: Path) -> str:
+    if first.suffix == ".npz":
+        with np.load(first, allow_pickle=False) as a, np.load(second, allow_pickle=False) as b:
+            return _first_array({n: a[n] for n in a.files}, {n: b[n] for n in b.files})
+    if first.suffix == ".safetensors":
+        return _first_array(_tensors(first), _tensors(second))
+    return "bytes differ"
+
+
+def _first_array(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> str:
+    for name in _in_order(a, b):
+        if name not in a or name not in b or a[name].shape != b[name].shape:
+            return f"'{name}' has another shape"
+        differs = np.flatnonzero(~_same(a[name], b[name]).reshape(-1))
+        if len(differs):
+            where = np.unravel_index(int(differs[0]), a[name].shape) if a[name].ndim else ()
+            at = f" (step {a['step'][int(where[0])]})" if "step" in a and where else ""
+            return f"'{name}' differs first at {[int(i) for i in where]}{at}, {len(differs)} of {a[name].size} entries"
+    return "layout differs"
+
+
+def _in_order(a: Iterable[str], b: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*a, *b]))
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    both = np.isnan(a) & np.isnan(b) if a.dtype.kind == "f" else np.zeros(a.shape, bool)
+    return (a == b) | both
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    """Tensors of a safetensors file as raw integers of their width: enough to compare bits, without torch."""
+    data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    header: dict[str, Any] = json.loads(data[8 : 8 + size])
+    out = {}
+    for name, about in header.items():
+        if name != "__metadata__":
+            begin, end = about["data_offsets"]
+            raw = np.frombuffer(data[8 + size + begin : 8 + size + end], np.uint8)
+            count = int(np.prod(about["shape"])) or 1
+            width = len(raw) // count
+            wide = raw.view(f"<u{width}") if width in (1, 2, 4, 8) else raw
+            out[name] = wide.reshape(about["shape"]) if wide.size == count else raw
+    return out
