@@ -1,0 +1,353 @@
+"""The sections that read results, as written: `derive`, `analysis`, `claims`. What they mean is checked elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import shelf
+from ..errors import did_you_mean
+from .expressions import parse
+from .levels import check_name, read_filter
+from .references import parse_ref
+from .scalars import number, show
+from .spec import ANALYSIS_VERBS, Analysis, Claim, Expression, Factor, LeafRef, Ref
+from .tree import BAD, Reading, has_bad
+from .values import Converter, unknown_parameter
+from .words import ExpressionError
+
+LATER = ("predict", "fit", "attribute")
+CORRECTIONS = ("holm", "bonferroni", "bh", "none")
+COMMON = (
+    "of", "only", "except", "each", "unit", "correction", "family", "confidence", "exploratory", "like",
+)  # fmt: skip
+#: Keys of a verb that the study itself understands, besides the leaf's parameters.
+OWN = {"describe": ("along",), "compare": ("between", "against", "expect", "cost", "margin"), "correlate": ("with", "given")}
+
+
+@dataclass
+class Results:
+    """Reads the three sections; entries with a fault are named in `reading.broken`."""
+
+    reading: Reading
+    folder: Path
+    factors: Mapping[str, Factor]
+    derive: dict[str, Expression] = field(default_factory=dict)
+    derive_text: dict[str, str] = field(default_factory=dict)
+    analysis: dict[str, Analysis] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+
+    def _section(self, raw: Any, name: str) -> list[tuple[str, Any, str]]:
+        if raw is None or raw is BAD:
+            return []
+        if not isinstance(raw, Mapping):
+            self.reading.fault("wrong-type", name, "expected a mapping of named entries.")
+            return []
+        out = []
+        for key, item in raw.items():
+            path = f"{name}.{key}"
+            if not check_name(key, path, self.reading) or item is BAD:
+                self.reading.broken.add(key)
+            else:
+                out.append((key, item, path))
+        return out
+
+    def _expression(self, raw: Any, path: str) -> Expression | None:
+        if has_bad(raw):
+            return None
+        if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+            raw = str(raw)
+        if not isinstance(raw, str):
+            self.reading.fault("wrong-type", path, f"expected an expression, got {show(raw)}.")
+            return None
+        try:
+            return parse(raw)
+        except ExpressionError as error:
+            self.reading.fault("bad-expression", path, f"column {error.column}: {error.text}")
+            return None
+
+    def read_derive(self, raw: Any) -> None:
+        """Section `derive`."""
+        for name, item, path in self._section(raw, "derive"):
+            found = self._expression(item, path)
+            if found is None:
+                self.reading.broken.add(name)
+            else:
+                self.derive[name] = found
+                self.derive_text[name] = str(item)
+
+    # -- analyses ---------------------------------------------------------------------------------------------
+
+    def read_analysis(self, raw: Any) -> dict[str, Any]:
+        """Section `analysis`; returns the entries as written, with `like` worked in."""
+        written = {}
+        for name, item, path in self._section(raw, "analysis"):
+            body = like(item, raw, "analysis", path, ANALYSIS_VERBS, self.reading)
+            before = len(self.reading.faults.items)
+            found = self._analysis(name, body, path) if body is not None else None
+            if found is None or len(self.reading.faults.items) > before:
+                self.reading.broken.add(name)
+            if found is not None and body is not None:
+                self.analysis[name] = found
+                written[name] = body
+        return written
+
+    def _analysis(self, name: str, body: Mapping[str, Any], path: str) -> Analysis | None:
+        verb = one_verb(body, path, ANALYSIS_VERBS, self.reading, "An analysis")
+        if verb is None:
+            return None
+        if verb in LATER:
+            self.reading.fault("later", f"{path}.{verb}", f"'{verb}' comes with a later version of Crucis.", key=True)
+            return None
+        leaves = self._leaves(verb, body[verb], f"{path}.{verb}")
+        if "of" not in body:
+            self.reading.fault("no-subject", path, "nothing is analysed. Write of: STAGE.COLUMN.")
+        if leaves is None:
+            return None
+        found = tuple(ref for ref, _ in leaves)
+        params = self._params(verb, [leaf for _, leaf in leaves], body, path)
+        correction = self._word(body, "correction", path, "holm")
+        if correction not in CORRECTIONS:
+            hint = did_you_mean(correction, CORRECTIONS)
+            self.reading.fault(
+                "not-a-choice", f"{path}.correction", f"no correction '{correction}'.{hint} Choices: {', '.join(CORRECTIONS)}."
+            )
+        return Analysis(
+            name, verb, found,
+            of=self._refs(body, "of", path), targets=self._refs(body, "with", path), given=self._refs(body, "given", path),
+            between=self._word(body, "between", path), against=self._word(body, "against", path),
+            each=self._words(body, "each", path), unit=self._word(body, "unit", path),
+            only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
+            exclude=read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),
+            correction=correction or "holm", family=self._word(body, "family", path),
+            confidence=self._confidence(body, path), exploratory=self._flag(body, "exploratory", path), params=params,
+        )  # fmt: skip
+
+    def _leaves(self, verb: str, raw: Any, path: str) -> list[tuple[LeafRef, shelf.Leaf]] | None:
+        if has_bad(raw):
+            return None
+        out = []
+        for i, item in enumerate(raw if isinstance(raw, list) else [raw]):
+            converter = Converter(self.folder, self.reading.file, tuple(self.factors))
+            ref = converter.leaf_ref(verb, item)
+            report(converter, f"{path}[{i}]" if isinstance(raw, list) else path, self.reading)
+            if isinstance(ref, LeafRef):
+                out.append((ref, converter.leaf(verb, ref.name)))
+        if not out and raw == []:
+            self.reading.fault("no-verb", path, f"no {shelf.SHELVES[verb].noun} is named.")
+        return [(ref, leaf) for ref, leaf in out if leaf is not None] or None
+
+    def _params(self, verb: str, leaves: list[shelf.Leaf], body: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """What is left for the leaves; a key that one of them has is enough."""
+        out: dict[str, Any] = {}
+        for key, raw in body.items():
+            if key == verb or key in COMMON or key in ("with", "given", "between", "against") or raw is BAD:
+                if key in ("with", "given", "between", "against") and key not in OWN.get(verb, ()):
+                    self.reading.fault("unknown-parameter", f"{path}.{key}", f"'{verb}' has no key '{key}'.", key=True)
+                continue
+            having = [leaf for leaf in leaves if key in leaf.params]
+            if having:
+                converter = Converter(self.folder, self.reading.file, tuple(self.factors))
+                out[key] = converter.value(having[0].params[key], raw)
+                report(converter, f"{path}.{key}", self.reading)
+            elif key in OWN.get(verb, ()):
+                out[key] = raw
+            else:
+                self.reading.fault(
+                    "unknown-parameter", f"{path}.{key}", unknown_key(leaves[0], key, raw, (*COMMON, *OWN.get(verb, ()))),
+                    key=True,
+                )  # fmt: skip
+        return out
+
+    def _refs(self, body: Mapping[str, Any], key: str, path: str) -> tuple[Ref, ...]:
+        raw = body.get(key)
+        if raw is None or raw is BAD:
+            return ()
+        out = []
+        for i, item in enumerate(raw if isinstance(raw, list) else [raw]):
+            here = f"{path}.{key}[{i}]" if isinstance(raw, list) else f"{path}.{key}"
+            if item is BAD:
+                continue
+            try:
+                ref = parse_ref(item)
+            except ValueError as error:
+                self.reading.fault("bad-reference", here, str(error))
+                continue
+            if ref.use:
+                self.reading.fault("later", here, f"'{ref.use}/': other studies ('uses') come with a later version of Crucis.")
+            else:
+                out.append(ref)
+        if raw == []:
+            self.reading.fault("wrong-type", f"{path}.{key}", "an empty list of columns.")
+        return tuple(out)
+
+    def _word(self, body: Mapping[str, Any], key: str, path: str, default: Any = None) -> Any:
+        raw = body.get(key, default)
+        if raw is BAD or raw is default:
+            return default
+        if isinstance(raw, (int, float)) and not isinstance(raw, bool) and key == "against":
+            return str(raw)
+        if not isinstance(raw, str):
+            self.reading.fault("wrong-type", f"{path}.{key}", f"expected one name, got {show(raw)}.")
+            return default
+        return raw
+
+    def _words(self, body: Mapping[str, Any], key: str, path: str) -> tuple[str, ...]:
+        raw = body.get(key, [])
+        items = raw if isinstance(raw, list) else [raw]
+        for i, item in enumerate(items):
+            if not isinstance(item, str) and item is not BAD:
+                here = f"{path}.{key}[{i}]" if isinstance(raw, list) else f"{path}.{key}"
+                self.reading.fault("wrong-type", here, f"expected the name of an axis, got {show(item)}.")
+        return tuple(item for item in items if isinstance(item, str))
+
+    def _confidence(self, body: Mapping[str, Any], path: str) -> float:
+        raw = body.get("confidence", 0.95)
+        value = number(raw)
+        if raw is BAD or value is None or not 0 < value < 1:
+            if raw is not BAD:
+                self.reading.fault("out-of-range", f"{path}.confidence", f"expected a number between 0 and 1, got {show(raw)}.")
+            return 0.95
+        return float(value)
+
+    def _flag(self, body: Mapping[str, Any], key: str, path: str) -> bool:
+        raw = body.get(key, False)
+        if not isinstance(raw, bool) and raw is not BAD:
+            self.reading.fault("wrong-type", f"{path}.{key}", f"expected true or false, got {show(raw)}.")
+        return raw is True
+
+    # -- claims -----------------------------------------------------------------------------------------------
+
+    def read_claims(self, raw: Any) -> None:
+        """Section `claims`."""
+        for name, item, path in self._section(raw, "claims"):
+            claim = self._claim(name, item if isinstance(item, Mapping) else {"holds_if": item}, path, item)
+            if claim is None:
+                self.reading.broken.add(name)
+            else:
+                self.claims[name] = claim
+
+    def _claim(self, name: str, body: Mapping[str, Any], path: str, item: Any) -> Claim | None:
+        known = ("says", "allow_mixed", "holds_if", "refuted_if", "each")
+        for key in body:
+            if key not in known:
+                hint = did_you_mean(key, known) or f" It has: {', '.join(known)}."
+                self.reading.fault("unknown-key", f"{path}.{key}", f"a claim has no key '{key}'.{hint}", key=True)
+        if "holds_if" not in body:
+            self.reading.fault("no-criterion", path, "no criterion. Write holds_if: EXPRESSION.")
+            return None
+        where = f"{path}.holds_if" if isinstance(item, Mapping) else path
+        raw = body["holds_if"]
+        if has_bad(raw) or self._torn(raw, where):
+            return None
+        items = raw if isinstance(raw, list) else [raw]
+        if not items:
+            self.reading.fault("no-criterion", where, "an empty list of criteria.")
+            return None
+        holds = [self._expression(e, f"{where}[{i}]" if isinstance(raw, list) else where) for i, e in enumerate(items)]
+        refuted = None
+        if "refuted_if" in body:
+            refuted = self._expression(body["refuted_if"], f"{path}.refuted_if")
+            if refuted is None:
+                return None
+        says = body.get("says")
+        if says is not None and not isinstance(says, str) and says is not BAD:
+            self.reading.fault("wrong-type", f"{path}.says", f"expected a text, got {show(says)}.")
+        if None in holds:
+            return None
+        return Claim(
+            name, tuple(e for e in holds if e is not None), says if isinstance(says, str) else None, refuted,
+            self._word(body, "each", path), self._flag(body, "allow_mixed", path), tuple(map(str, items)),
+        )  # fmt: skip
+
+    def _torn(self, raw: Any, path: str) -> bool:
+        """A function with two arguments, torn apart by the comma of a list."""
+        if not isinstance(raw, list):
+            return False
+        parts = [item for item in raw if isinstance(item, str)]
+        for first, second in zip(parts, parts[1:], strict=False):
+            if first.count("(") > first.count(")") and second.count(")") > second.count("("):
+                inner = first.rpartition("(")[2].strip(), second.partition(")")
+                rest = inner[1][2].strip()
+                advice = f"; write {inner[0]} {rest} and {inner[1][0].strip()} {rest}" if rest else ""
+                self.reading.fault(
+                    "torn", path, f"a list of two texts, '{first}' and '{second}': inside [...] a comma ends a word. "
+                    f"Functions take one argument{advice}.",
+                )  # fmt: skip
+                return True
+        return False
+
+
+# --- shared with stages --------------------------------------------------------------------------------------
+
+
+def one_verb(body: Mapping[str, Any], path: str, verbs: tuple[str, ...], reading: Reading, what: str) -> str | None:
+    """The one verb of an entry, or None after a fault."""
+    found = [key for key in body if key in verbs]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        thing = "stages" if what == "A stage" else "analyses"
+        reading.fault("two-verbs", path, f"two verbs, {found[0]} and {found[1]}. Make two {thing}; the second says 'of: {path.split('.')[-1]}'.")
+        return None
+    hints = [(key, hint) for key in body if (hint := did_you_mean(key, verbs))]
+    tail = f"{hints[0][1][:-1]} for '{hints[0][0]}'?" if hints else ""
+    listed = ", ".join(verbs) if what != "A stage" else "train, measure, perturb, search, export (or like, winner_of)"
+    reading.fault("no-verb", path, f"no verb. {what} has exactly one of {listed}.{tail}")
+    return None
+
+
+def like(
+    item: Any, section: Any, home: str, path: str, verbs: tuple[str, ...], reading: Reading
+) -> dict[str, Any] | None:
+    """An entry with what `like` repeats worked in, or None after a fault."""
+    noun = "stage" if home == "stages" else "analysis"
+    if not isinstance(item, Mapping):
+        reading.fault("wrong-type", path, f"expected {{verb: leaf, ...}}, got {show(item)}.")
+        return None
+    if "like" not in item:
+        return dict(item)
+    name = item["like"]
+    if name is BAD:
+        return None
+    if not isinstance(name, str) or name not in section:
+        if name not in reading.broken:
+            hint = did_you_mean(str(name), section)
+            reading.fault("unknown-name", f"{path}.like", f"no {noun} {show(name)}.{hint}")
+        return None
+    other = section[name]
+    if not isinstance(other, Mapping):
+        return None
+    if "like" in other:
+        reading.fault("chain", f"{path}.like", f"'{name}' is itself 'like' another. Name that one: chains are refused.")
+        return None
+    own = {key: value for key, value in item.items() if key != "like"}
+    theirs, mine = ([key for key in body if key in verbs] for body in (other, own))
+    if mine and theirs and mine[0] != theirs[0]:
+        reading.fault(
+            "other-verb", f"{path}.{mine[0]}", f"'{name}' is a {theirs[0]} and this is a {mine[0]}; 'like' repeats one verb.",
+            key=True,
+        )  # fmt: skip
+        return None
+    for key in other:
+        for table in (reading.places, reading.keys):
+            for known in [k for k in table if k == f"{home}.{name}.{key}" or k.startswith((f"{home}.{name}.{key}.", f"{home}.{name}.{key}["))]:
+                table.setdefault(path + known[len(f"{home}.{name}") :], table[known])
+    return {**other, **own}
+
+
+def unknown_key(leaf: shelf.Leaf, key: str, raw: Any, others: tuple[str, ...]) -> str:
+    """The sentence for a key that neither the leaf nor the grammar has."""
+    hint = did_you_mean(key, others)
+    if hint and not did_you_mean(key, leaf.params):
+        return f"'{leaf.name}' has no parameter '{key}'.{hint}"
+    return unknown_parameter(leaf, key, raw)
+
+
+def report(converter: Converter, path: str, reading: Reading) -> None:
+    """Turn a converter's issues into faults below `path`."""
+    for issue in converter.issues:
+        reading.fault(issue.code, f"{path}{issue.sub}", issue.text, key=issue.key, replacement=issue.replacement)
+    converter.issues.clear()

@@ -1,0 +1,303 @@
+"""Whether every stage fits: its leaf, its keys, and its parameters at every level that a `$` may bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from .. import shelf
+from .analyses import report, unknown_key
+from .axes import dollars
+from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
+from .design import kept
+from .levels import Levels
+from .matching import allowed
+from .scalars import show
+from .spec import Dollar, Filter, LeafRef, Stage, Study
+from .stages import RESERVED
+from .tree import BAD, Reading, has_bad
+from .values import WRITTEN, Converter
+
+_MAX_CELLS = 100_000
+Cell = dict[str, str]
+
+
+@dataclass
+class Fitting:
+    """Checks the stages of a study whose parts could be read."""
+
+    study: Study
+    levels: Levels
+    reading: Reading
+    leaves: dict[str, list[tuple[shelf.Leaf, Cell]]] = field(default_factory=dict)  # stage -> its leaves
+
+    def check(self) -> None:
+        """All stages."""
+        for stage in self.study.stages.values():
+            self._leaf(stage)
+            self._subject(stage)
+            self._params(stage)
+            self._kinds(stage)
+
+    # -- cells that exist -------------------------------------------------------------------------------------
+
+    @cached_property
+    def _filters(self) -> dict[str, tuple[list[Filter], list[Filter]]]:
+        """Per stage: the `only` and `except` that decide whether its cells exist, its inputs' included."""
+        out: dict[str, tuple[list[Filter], list[Filter]]] = {}
+
+        def of(name: str, on_way: tuple[str, ...]) -> tuple[list[Filter], list[Filter]]:
+            if name in out:
+                return out[name]
+            stage = self.study.stages.get(name)
+            if stage is None or name in on_way:
+                return [], []
+            only, exclude = [stage.only], [stage.exclude]
+            for ref in stage.of.values():
+                if ref.at or stage.pool:
+                    continue  # an axis that is fixed or pooled reads other cells than its own
+                for mine, theirs in zip((only, exclude), of(ref.name, (*on_way, name)), strict=True):
+                    mine += theirs
+            out[name] = only, exclude
+            return out[name]
+
+        for name in self.study.stages:
+            of(name, ())
+        return out
+
+    def cells(self, stage: Stage, factors: tuple[str, ...]) -> Iterator[Cell]:
+        """Combinations of these factors that some cell of the stage has; all of them if there are too many to try."""
+        only, exclude = self._filters[stage.name]
+        filters = [self.study.only, self.study.exclude, *only, *exclude]
+        named = {factor for one in filters for conditions in one for factor, _ in conditions}
+        involved = [name for name in self.study.factors if name in named or name in factors]
+        size = 1
+        for name in involved:
+            size *= len(self.study.factors[name].levels)
+        if size > _MAX_CELLS:
+            involved, filters = list(factors), []
+        seen = set()
+        for labels in product(*(self.study.factors[name].labels for name in involved)):
+            cell = dict(zip(involved, labels, strict=True))
+            chosen = tuple(cell[name] for name in factors)
+            if chosen in seen or (filters and not self._exists(cell, only, exclude)):
+                continue
+            seen.add(chosen)
+            yield {name: cell[name] for name in factors}
+
+    def _exists(self, cell: Cell, only: list[Filter], exclude: list[Filter]) -> bool:
+        pairs = [(self.study.only, self.study.exclude), *zip(only, exclude, strict=True)]
+        return all(kept(self.study, wanted, unwanted, cell) for wanted, unwanted in pairs)
+
+    # -- the leaf ---------------------------------------------------------------------------------------------
+
+    def _converter(self) -> Converter:
+        return Converter(self.study.folder, self.study.file, tuple(self.study.factors))
+
+    def _leaf(self, stage: Stage) -> None:
+        """Find the leaf, or each leaf that a `$` brings in."""
+        path = f"stages.{stage.name}.{stage.verb}"
+        found: list[tuple[shelf.Leaf, Cell]] = []
+        if isinstance(stage.leaf, LeafRef):
+            converter = self._converter()
+            leaf = converter.leaf(stage.leaf.shelf, stage.leaf.name)
+            report(converter, path, self.reading)
+            if leaf:
+                found.append((leaf, {}))
+        else:
+            for cell in self.cells(stage, (stage.leaf.name,)):
+                value = self._lookup(stage.leaf, cell, path, stage)
+                name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
+                if value is BAD:
+                    continue
+                where = self._level_path(stage.leaf, cell)
+                if not isinstance(name, str):
+                    self.reading.fault("not-a-leaf", where, f"{show(value)} names no {shelf.SHELVES[stage.verb].noun}.")
+                    continue
+                converter = self._converter()
+                leaf = converter.leaf(stage.verb, name)
+                report(converter, where, self.reading)
+                if leaf:
+                    found.append((leaf, cell))
+        self.leaves[stage.name] = found
+
+    def _level_path(self, dollar: Dollar, cell: Cell) -> str:
+        """The path of the value that a `$` brings in."""
+        base = self.levels.paths.get((dollar.name, cell[dollar.name]), f"factors.{dollar.name}")
+        return f"{base}.{dollar.field}" if dollar.field else base
+
+    def _lookup(self, dollar: Dollar, cell: Cell, path: str, stage: Stage) -> Any:
+        factor = self.study.factors[dollar.name]
+        try:
+            value = level_value(factor, cell[dollar.name], dollar.field)
+        except BindingError as error:
+            if error.code == "has-fields":
+                self.reading.fault(error.code, path, str(error))
+            else:
+                self._missing_field(dollar, path, stage)
+            return BAD
+        return BAD if has_bad(value) else value
+
+    def _missing_field(self, dollar: Dollar, path: str, stage: Stage) -> None:
+        factor = self.study.factors[dollar.name]
+        covered = {cell[dollar.name] for cell in self.cells(stage, (dollar.name,))}
+        lacking = [lv.label for lv in factor.levels if lv.label in covered and dollar.field not in (lv.fields or {})]
+        names = f"{', '.join(lacking[:-1])} and {lacking[-1]}" if len(lacking) > 1 else lacking[0]
+        self.reading.fault(
+            "no-field", path, f"{dollar} is missing in the level{'s' * (len(lacking) > 1)} {names}, which this stage covers. "
+            "Add it, or give the stage 'only'.",
+        )  # fmt: skip
+
+    # -- what a verb takes ------------------------------------------------------------------------------------
+
+    def _subject(self, stage: Stage) -> None:
+        path, has = f"stages.{stage.name}", stage.params
+        say = self.reading.fault
+        if stage.verb == "train":
+            if "net" not in has and not stage.of:
+                say("no-subject", path, "trains nothing. Write net: NET, or of: STAGE to continue from a model.")
+            if "net" in has and stage.of:
+                say("two-subjects", f"{path}.net", "'net' starts a new network and 'of' continues one. Remove one.", key=True)
+            if "data" not in has and not stage.of:
+                say("no-data", path, "no data. Write data: DATA SET.")
+            if "split" in has:
+                say("no-meaning", f"{path}.split", "a training always uses the training split. Remove it.", key=True)
+            return
+        if "recipe" in has:
+            say("no-meaning", f"{path}.recipe", f"a recipe is for training; '{stage.verb}' has none.", key=True)
+        if "net" in has and (stage.of or stage.verb == "perturb"):
+            text = "'of' already says what is worked on." if stage.of else "a perturbation works on a trained model: of: STAGE."
+            say("two-subjects", f"{path}.net", f"{text} Remove 'net'.", key=True)
+        elif not stage.of and "net" not in has:
+            also = ", or net: and data: for an untrained network" if stage.verb == "measure" else ""
+            say("no-subject", path, f"works on nothing. Write of: STAGE{also}.")
+        elif "net" in has and "data" not in has:
+            say("no-data", path, "an untrained network needs data as well. Write data: DATA SET.")
+
+    # -- parameters -------------------------------------------------------------------------------------------
+
+    def _params(self, stage: Stage) -> None:
+        for leaf, cell in self.leaves[stage.name]:
+            written = dict(stage.params)
+            if isinstance(stage.leaf, LeafRef):
+                written = {**stage.leaf.params, **written}
+            elif isinstance(value := self._lookup(stage.leaf, cell, "", stage), Mapping):
+                inner = next(iter(value.values()))
+                written = {**(inner if isinstance(inner, Mapping) else {}), **written}
+            for key, raw in written.items():
+                self._param(stage, leaf, key, raw, cell)
+            self._missing(stage, leaf, written)
+
+    def _missing(self, stage: Stage, leaf: shelf.Leaf, written: Mapping[str, Any]) -> None:
+        for name, param in leaf.params.items():
+            key = WRITTEN.get(name, name)
+            if param.required and key not in written:
+                about = f" ({param.doc})" if param.doc else ""
+                self.reading.fault("missing-parameter", f"stages.{stage.name}", f"'{leaf.name}' needs '{key}'{about}.")
+
+    def _param(self, stage: Stage, leaf: shelf.Leaf, key: str, raw: Any, at: Cell) -> None:
+        inside = isinstance(stage.leaf, LeafRef) and key in stage.leaf.params
+        path = f"stages.{stage.name}.{key}"
+        if inside and isinstance(stage.leaf, LeafRef):
+            path = f"stages.{stage.name}.{stage.verb}.{stage.leaf.name}.{key}"
+        name = next((inner for inner, outer in WRITTEN.items() if outer == key), key)
+        grammar = key in GRAMMAR and key not in leaf.params
+        if not grammar and (name not in leaf.params or key in WRITTEN):
+            known = [*RESERVED, *GRAMMAR] if stage.verb == "train" else [*RESERVED, *(k for k in GRAMMAR if k != "recipe")]
+            text = unknown_key(leaf, key, raw, tuple(known))
+            self.reading.fault("unknown-parameter", path, text, key=True)
+            return
+        found = list(dollars(raw))
+        for cell in self.cells(stage, tuple(dict.fromkeys(d.name for d in found))) if found else [{}]:
+            if any(cell.get(factor, label) != label for factor, label in at.items()):
+                continue
+            value = substitute(raw, lambda d, cell=cell: self._lookup(d, cell, path, stage))
+            if has_bad(value):
+                continue
+            converter = self._converter()
+            if grammar:
+                grammar_value(converter, key, value, "")
+            else:
+                converter.value(leaf.params[name], value)
+            where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
+            if isinstance(raw, Dollar) and (base := self.levels.paths.get((raw.name, cell[raw.name]))) in self.levels.generated:
+                for issue in converter.issues:  # the parts of a generated level are written in its generator
+                    last = issue.sub.rpartition(".")[2] or raw.field or ""
+                    self.reading.fault(issue.code, f"{base}.{last}", issue.text, key=issue.key)
+                continue
+            report(converter, where, self.reading)
+
+    # -- nets and data ----------------------------------------------------------------------------------------
+
+    def _kinds(self, stage: Stage) -> None:
+        """A net that takes vectors beside a data set of images."""
+        net, data = stage.params.get("net"), stage.params.get("data")
+        if net is None or data is None:
+            return
+        found = tuple(dict.fromkeys(d.name for d in dollars((net, data))))
+        for cell in self.cells(stage, found) if found else [{}]:
+            pair = []
+            for home, raw in (("nets", net), ("data", data)):
+                value = substitute(raw, lambda d, cell=cell: self._quiet(d, cell))
+                if has_bad(value):
+                    break
+                converter = self._converter()
+                ref = converter.leaf_ref(home, value)
+                leaf = converter.leaf(home, ref.name) if isinstance(ref, LeafRef) else None
+                if leaf is None or converter.issues:
+                    break
+                pair.append(leaf)
+            if len(pair) == 2:
+                self._pair(stage, pair[0], pair[1], cell)
+
+    def _quiet(self, dollar: Dollar, cell: Cell) -> Any:
+        try:
+            return level_value(self.study.factors[dollar.name], cell[dollar.name], dollar.field)
+        except BindingError:
+            return BAD
+
+    def _pair(self, stage: Stage, net: shelf.Leaf, data: shelf.Leaf, cell: Cell) -> None:
+        takes, gives = net.constants.get("INPUTS"), data.constants.get("KIND")
+        if not takes or not gives or gives in takes:
+            return
+        where = f"cell {', '.join(f'{k}={v}' for k, v in cell.items())}: " if cell else ""
+        way = f"Exclude it (except: [{{{', '.join(f'{k}: {v}' for k, v in cell.items())}}}]) or pair" if cell else "Pair"
+        self.reading.fault(
+            "kinds", f"stages.{stage.name}", f"{where}'{net.name}' takes {' or '.join(f'{kind}s' for kind in takes)}, "
+            f"'{data.name}' gives {gives}s. {way} net and data as fields of one factor.", key=True,
+        )  # fmt: skip
+
+
+def unused(study: Study, reading: Reading) -> None:
+    """Factors that no stage mentions, and filters that leave no cell."""
+    used = {name for stage in study.stages.values() for name in stage.mentions}
+    for name in study.factors:
+        if name not in used and name not in reading.broken and not (reading.broken & set(_stage_names(reading))):
+            text = f"no stage uses ${name}, so it would vary nothing. Use it or remove it."
+            reading.fault("unused", f"factors.{name}", text, key=True)
+
+
+def _stage_names(reading: Reading) -> list[str]:
+    return [path.split(".")[1] for path in reading.places if path.startswith("stages.") and path.count(".") == 1]
+
+
+def empty(study: Study, reading: Reading) -> None:
+    """A pair of filters that contradict each other."""
+    for path, only, exclude in [("", study.only, study.exclude)] + [
+        (f"stages.{stage.name}.", stage.only, stage.exclude) for stage in study.stages.values()
+    ]:
+        factors = list(dict.fromkeys(name for one in (only, exclude) for conditions in one for name, _ in conditions))
+        size = 1
+        for name in factors:
+            size *= len(study.factors[name].levels)
+        if not factors or size > _MAX_CELLS:
+            continue
+        cells = product(*(study.factors[name].labels for name in factors))
+        if not any(kept(study, only, exclude, dict(zip(factors, cell, strict=True))) for cell in cells):
+            reading.fault("no-cell", f"{path}{'only' if only else 'except'}", "leaves no cell. Widen it.")
+
+
+__all__ = ["Fitting", "allowed", "empty", "unused"]

@@ -1,0 +1,301 @@
+"""From a study's file to a `Study`: reads, merges, checks, and reports every fault together. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import Fault, StudyError, did_you_mean
+from . import merge, scalars, text
+from .analyses import Results
+from .axes import DesignError, axes_of, stage_order
+from .fitting import Fitting, empty, unused
+from .levels import MAX_SEEDS, Levels, check_name, read_filter, read_seeds
+from .spec import Place, Stage, Study
+from .stages import Stages
+from .tree import BAD, Node, Reading, plain
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load_study(
+    source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False
+) -> Study:
+    """Read a study file, or a shipped protocol by its name.
+
+    Args:
+        source: path of a file, or the name of a protocol.
+        preset: named overrides of the study.
+        sets: further overrides, each `path=value`; the value is read as YAML.
+        yes: more than 20 seeds are meant.
+
+    Raises:
+        StudyError: all faults together, each with its place.
+    """
+    study, faults = check_study(source, preset=preset, sets=sets, yes=yes)
+    if study is None or any(not fault.note for fault in faults):
+        raise StudyError([fault for fault in faults if not fault.note])
+    return study
+
+
+def check_study(
+    source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False
+) -> tuple[Study | None, list[Fault]]:
+    """The study (None if it has faults) and all faults and notes, in the order of the file."""
+    path, shown, folder = _locate(source)
+    reading = Reading(shown)
+    if path is None:
+        known = merge.protocols()
+        hint = did_you_mean(shown, known) or f" Protocols: {', '.join(known) or 'none'}."
+        reading.faults.add("no-file", f"no file and no protocol of this name.{hint}", file=shown)
+        return None, reading.faults.items
+    own = text.read_file(path, shown, reading.faults)
+    study = None
+    if own is not None:
+        study = _Loader(reading, folder, preset, yes).load(own, sets)
+    order = {shown: 0}
+    faults = sorted(
+        dict.fromkeys(reading.faults.items), key=lambda fault: (order.get(fault.file, 1), fault.file, fault.line, fault.column)
+    )
+    return (None if any(not fault.note for fault in faults) else study), faults
+
+
+def study_from_text(words: str, folder: Path, *, file: str = "study.yaml", **options: Any) -> tuple[Study | None, list[Fault]]:
+    """As `check_study`, for a text that lies in no file; `folder` is where own leaves are looked for."""
+    reading = Reading(file)
+    own = text.read(words, file, reading.faults)
+    study = None
+    if own is not None:
+        loader = _Loader(reading, folder, options.get("preset"), options.get("yes", False))
+        study = loader.load(own, options.get("sets", ()))
+    return (None if reading.faults else study), reading.faults.items
+
+
+def _locate(source: str | Path) -> tuple[Path | None, str, Path]:
+    """The file, its name in messages, and the folder of its own leaves."""
+    path = Path(source)
+    if path.suffix in SUFFIXES or path.is_file():
+        return path, str(source), path.parent
+    if str(source) in merge.protocols():
+        return merge.PROTOCOLS / f"{source}.yaml", str(source), Path()
+    return None, str(source), Path()
+
+
+class _Loader:
+    """One reading of one study, in the order of the rules of evaluation."""
+
+    def __init__(self, reading: Reading, folder: Path, preset: str | None, yes: bool) -> None:
+        self.reading, self.folder, self.preset, self.yes = reading, folder, preset, yes
+
+    def load(self, own: Node, sets: Sequence[str]) -> Study | None:
+        merged = merge.merged(own, self.folder, self.preset, sets, self.reading)
+        tree = self._constants(merged.tree)
+        self.reading.index(tree)
+        raw = plain(tree)
+        self._unique(raw)
+        study = self._study(raw, merged)
+        if study is None:
+            return None
+        self._judge(study)
+        return study
+
+    def _constants(self, tree: Node) -> Node:
+        """Replace `$` of `let`; the section itself is used up."""
+        lets = tree.data.get("let")
+        if lets is not None and not isinstance(lets.data, dict):
+            if lets.data is not BAD:
+                self.reading.fault("wrong-type", "let", "expected {name: value}.", at=lets.place)
+            lets = None
+        for name in lets.data if lets else ():
+            self.reading.keys.setdefault(f"let.{name}", lets.keys[name])
+            check_name(name, f"let.{name}", self.reading)
+        constants = merge.Constants(lets, self.reading)
+        out = Node({}, tree.place, tree.keys)
+        for key, node in tree.data.items():
+            if key not in ("let", "presets", "uses", "gates"):
+                out.data[key] = node if key in ("study", "question") else constants.replace(node)
+        self.lets = constants.names
+        return out
+
+    def _unique(self, raw: Mapping[str, Any]) -> None:
+        seen: dict[str, str] = dict.fromkeys(self.lets, "let")
+        for section in ("factors", "stages", "derive", "analysis"):
+            entries = raw.get(section)
+            for name in entries if isinstance(entries, Mapping) else ():
+                if name in seen:
+                    self.reading.fault(
+                        "twice", f"{section}.{name}", f"'{name}' is also in '{seen[name]}'. One name, one thing.", key=True
+                    )
+                seen[name] = section
+
+    # -- the parts --------------------------------------------------------------------------------------------
+
+    def _study(self, raw: dict[str, Any], merged: merge.Merge) -> Study | None:
+        reading = self.reading
+        name = self._name(raw)
+        levels = Levels(reading, frozenset(re.findall(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*", repr(raw))))
+        levels.read(raw.get("factors"))
+        self.levels = levels
+        stages = Stages(reading, self.folder, levels.factors)
+        stages.read(raw.get("stages"))
+        results = Results(reading, self.folder, levels.factors)
+        results.read_derive(raw.get("derive"))
+        analyses = results.read_analysis(raw.get("analysis"))
+        results.read_claims(raw.get("claims"))
+        if not stages.names and "stages" not in reading.broken and raw.get("stages") is not BAD:
+            reading.fault("no-stages", "", "no stage. A study has at least one: stages: {model: {train: ...}}.")
+        seeds = read_seeds(raw.get("seeds", 3), "seeds", reading) or (42,)
+        question = raw.get("question")
+        if question is not None and not isinstance(question, str) and question is not BAD:
+            reading.fault("wrong-type", "question", f"expected a text, got {scalars.show(question)}.")
+        return Study(
+            name, self.folder, reading.file, question if isinstance(question, str) else None, levels.factors,
+            read_filter(raw.get("only"), "only", levels.factors, reading),
+            read_filter(raw.get("except"), "except", levels.factors, reading),
+            seeds, stages.stages, results.derive, results.derive_text, results.analysis, results.claims,
+            self._budget(raw), merged.base, self.preset, tuple(dict.fromkeys(merged.changed)),
+            self._resolved(raw, levels, stages, analyses), dict(reading.places),
+        )  # fmt: skip
+
+    def _name(self, raw: Mapping[str, Any]) -> str:
+        name = raw.get("study")
+        if name is None:
+            self.reading.fault("no-name", "", "no name. Write study: NAME in the first line.")
+        elif name is not BAD and not isinstance(name, str):
+            self.reading.fault("bad-name", "study", f"expected a name, got {scalars.show(name)}.")
+        elif name is not BAD:
+            check_name(name, "study", self.reading)
+        return name if isinstance(name, str) else ""
+
+    def _budget(self, raw: Mapping[str, Any]) -> float | None:
+        value = raw.get("budget")
+        if value is None or value is BAD:
+            return None
+        try:
+            return scalars.seconds(value)
+        except ValueError as error:
+            self.reading.fault("not-a-time", "budget", str(error))
+            return None
+
+    def _resolved(
+        self, raw: Mapping[str, Any], levels: Levels, stages: Stages, analyses: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The study as plain data in the order of the sections, without what was used up on the way."""
+        parts = {**raw, "factors": levels.forms, "stages": stages.written, "analysis": analyses}
+        keep = [key for key in merge.KEYS if key not in ("from", "set", "drop", "let", "presets", *merge.LATER)]
+        return {key: parts[key] for key in keep if parts.get(key) not in (None, {}, [])}
+
+    # -- what connects the parts ------------------------------------------------------------------------------
+
+    def _judge(self, study: Study) -> None:
+        reading = self.reading
+        unused(study, reading)
+        empty(study, reading)
+        sound = self._without_circles(study)
+        if sound is None:
+            return
+        study = _closed(sound, reading)
+        Fitting(study, self.levels, reading).check()
+        self._seeds(study)
+        self._checkpoints(study)
+        self._meaning(study)
+
+    def _without_circles(self, study: Study) -> Study | None:
+        try:
+            stage_order(study)
+        except DesignError as error:
+            first = error.names[0] if error.names else ""
+            reading = self.reading
+            reading.fault("circle", "stages", str(error), at=reading.place(f"stages.{first}", key=True))
+            return None
+        return study
+
+    def _seeds(self, study: Study) -> None:
+        axes = axes_of(study)
+        for stage in study.stages.values():
+            if stage.seeds is None or "seed" in stage.pool:
+                continue
+            for ref in stage.of.values():
+                if ref.name in axes.seeds and axes.seeds[ref.name] and ref.axis("seed") is None:
+                    self.reading.fault(
+                        "seeded-input", f"stages.{stage.name}.seeds",
+                        f"its input '{ref.name}' has seeds already. Set seeds there, or pool: seed here.",
+                    )  # fmt: skip
+                    break
+        if self.yes:
+            return
+        if len(study.seeds) > MAX_SEEDS:
+            self._many(study, len(study.seeds), "seeds")
+        for stage in study.stages.values():
+            if stage.seeds and len(stage.seeds) > MAX_SEEDS:
+                self._many(study, len(stage.seeds), f"stages.{stage.name}.seeds")
+
+    def _many(self, study: Study, count: int, path: str) -> None:
+        from .design import cells
+
+        size = 1
+        for factor in study.factors.values():
+            size *= len(factor.levels)
+        number = len(cells(study)) if size <= 100_000 else size
+        fit = Fitting(study, self.levels, self.reading)
+        axes = axes_of(study).factors
+        trained = sum(
+            sum(1 for _ in fit.cells(stage, axes[stage.name])) for stage in study.stages.values() if stage.verb == "train"
+        )
+        self.reading.fault(
+            "many-seeds", path, f"{count} seeds, {count} replicates of {number} cell{'s' * (number != 1)}, "
+            f"{trained * count} training steps. If one seed with the value {count} was meant: seeds: [{count}]. "
+            f"If {count} were meant: crucis run --yes.",
+        )  # fmt: skip
+
+    def _checkpoints(self, study: Study) -> None:
+        """`@at` of a stage's subject: only models have checkpoints, and `best` needs a metric that selects."""
+        for stage in study.stages.values():
+            for role, ref in stage.of.items():
+                at, other = ref.axis("at"), study.stages.get(ref.name)
+                path = f"stages.{stage.name}.of" + ("" if role == "of" else f".{role}")
+                if at is None or other is None:
+                    continue
+                if other.verb not in ("train", "perturb"):
+                    self._no_checkpoints(study, ref.name, other, at, path)
+                elif at == "best" and other.verb == "train" and "select" not in other.params:
+                    self.reading.fault(
+                        "no-best", path, f"'{ref.name}' has no best checkpoint, because it names no 'select'. "
+                        f"Add select: accuracy to {ref.name}, or use @at=last.",
+                    )  # fmt: skip
+
+    def _no_checkpoints(self, study: Study, name: str, stage: Stage, at: Any, path: str) -> None:
+        models = [ref.name for ref in stage.of.values() if study.stages[ref.name].verb in ("train", "perturb")]
+        hint = f"; did you mean of: {models[0]}@at={at}?" if models else "."
+        self.reading.fault(
+            "no-checkpoints", path,
+            f"'{name}' is a measurement and has no checkpoints. Only train and perturb leave models{hint}",
+        )  # fmt: skip
+
+    def _meaning(self, study: Study) -> None:
+        """What the other half of the language says about columns, axes, analyses and claims."""
+        if not (Path(__file__).parent / "semantics.py").is_file():
+            return
+        from . import semantics
+
+        for fault in semantics.faults(study):
+            self.reading.faults.items.append(fault)
+
+
+def _closed(study: Study, reading: Reading) -> Study:
+    """The study without entries that rest on something broken, so that consequences are not reported."""
+    stages = dict(study.stages)
+    while True:
+        lost = [name for name, stage in stages.items() if any(ref.name not in stages for ref in stage.of.values())]
+        if not lost:
+            break
+        for name in lost:
+            del stages[name]
+            reading.broken.add(name)
+    return replace(study, stages=stages) if len(stages) < len(study.stages) else study
+
+
+__all__ = ["Place", "check_study", "load_study", "study_from_text"]
