@@ -56,6 +56,7 @@ class Context(Protocol):
     inputs: dict[str, Any]  # role -> record folder (Path), or list of folders for a pooled input
     out: Path  # an empty folder; what is in it becomes the record's files
     scratch: Path  # survives a crash; holds checkpoints; removed after the commit
+    store: Path  # the store's folder; users' code lies in `code/`
 
     def beat(self, **progress: Any) -> None:
         """Say that work goes on (at least once in `stall_s`); `progress` is shown to people."""

@@ -225,8 +225,8 @@ def _forest(result: AnalysisResult, rows: Sequence[ResultRow]) -> c.Figure:
     return c.Figure(
         f"{result.name}-effects", f"{result.name}: differences with their intervals",
         c.Forest(effects, c.Axis("effect", unit)),
-        f"Mean difference over pairs of equal seeds with its {result.confidence:.0%} interval. n: pairs present of pairs "
-        "planned.", exploratory=result.exploratory,
+        f"Mean difference over pairs of equal seeds with its {result.confidence:.0%} interval. n: pairs present of "
+        "pairs planned.", exploratory=result.exploratory,
     )  # fmt: skip
 
 

@@ -31,7 +31,6 @@ from ..nets.weights import restore
 from ..records import Context, Record, Result
 from ..train.fit import Job, untrained
 from ..train.settings import Settings, resolve
-from ..train.stacked import can_stack, fit_many
 from .identity import ENTRY
 from .spec import LeafRef
 
@@ -43,10 +42,11 @@ def run(steps: Sequence[Step], contexts: Sequence[Context]) -> list[Result]:
     """Run one step, or several that differ only in their seed (trained stacked where that is proven bitwise equal)."""
     torch.set_num_threads(1)
     if len(steps) > 1:
+        from ..train.fit import result
+        from ..train.stacked import can_stack, fit_many
+
         jobs = [_job(step, context) for step, context in zip(steps, contexts, strict=True)]
         if can_stack(jobs):
-            from ..train.fit import result
-
             return [result(fitted) for fitted in fit_many(jobs, list(contexts))]
     return [_one(step, context) for step, context in zip(steps, contexts, strict=True)]
 
@@ -144,13 +144,8 @@ def _subject(step: Step, context: Context) -> tuple[nn.Module | None, Dataset | 
     model = _fresh(training["net"], data, training["seed"], training["depth"], step, context)
     if made["trained"]:
         restore(model, Path(context.inputs[role]) / "model.safetensors")
-    shown = apply_view_size(training, step)
-    return model.eval(), data, _settings(training, shown, context)
-
-
-def apply_view_size(training: Mapping[str, Any], step: Step) -> int:
-    """Size of the training split that a model was trained on."""
-    return len(_data(training["data"], step, training["seed"]).train)
+    n_train = len(_data(training["data"], step, training["seed"]).train)
+    return model.eval(), data, _settings(training, n_train, context)
 
 
 def _fresh(net: Mapping[str, Any], data: Dataset, seed: int, depth: int, step: Step, context: Context) -> nn.Module:
@@ -211,8 +206,8 @@ def _draws(view: Mapping[str, Any]) -> bool:
 
 
 def _store(context: Context) -> Path:
-    """The store that a step writes to: `out` lies in its `tmp`."""
-    return context.out.resolve().parents[1]
+    """The folder of the store that a step writes to; users' code lies in its `code`."""
+    return Path(context.store)  # type: ignore[attr-defined]
 
 
 @contextmanager
