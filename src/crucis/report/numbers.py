@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from crucis.report.content import Absent, Cell, Estimate
 
@@ -28,6 +29,11 @@ def fixed(value: float, decimals: int) -> str:
     return _signed(value, grouped(f"{abs(value):.{max(decimals, 0)}f}"))
 
 
+def power_of_ten(power: int) -> str:
+    """10 with that exponent raised."""
+    return "10" + str(power).translate(_SUPER)
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number with that many significant digits; whole numbers in full; very large and small ones as powers of ten."""
     if isinstance(value, bool):
@@ -41,26 +47,43 @@ def number(value: float, digits: int = 3) -> str:
     power = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     if power < -4 or power > 6:
         head = f"{abs(value) / 10.0**power:.{digits - 1}f}"
-        return _signed(value, f"{head}{THIN}×{THIN}10{str(power).translate(_SUPER)}")
+        return _signed(value, f"{head}{THIN}×{THIN}{power_of_ten(power)}")
     return fixed(value, digits - 1 - power)
 
 
 def decimals_for(low: float, high: float) -> int:
-    """Decimals at which the width of an interval has two significant digits."""
+    """Decimals that an interval of that width can carry: its half-width keeps one to two significant digits."""
     width = abs(high - low)
     if not math.isfinite(width) or width == 0:
         return 3
-    return min(max(1 - math.floor(math.log10(width)), 0), 8)
+    return min(max(math.ceil(1.2 - math.log10(width)), 0), 8)
 
 
-def estimate(item: Estimate) -> str:
-    """`0.61 [0.12, 0.88]`, rounded to what the interval can carry."""
+def _extreme(item: Estimate) -> bool:
+    """Whether the estimate is better written with powers of ten."""
+    ends = [abs(end) for end in (item.value, item.low, item.high) if end is not None and math.isfinite(end)]
+    return bool(ends) and (max(ends) >= 1e7 or 0 < max(ends) < 1e-4)
+
+
+def common_decimals(cells: Iterable[Cell]) -> int | None:
+    """One number of decimals for a column of estimates, where their intervals are of like width; else None."""
+    places = [
+        decimals_for(item.low, item.high)
+        for item in cells
+        if isinstance(item, Estimate) and item.low is not None and item.high is not None and not _extreme(item)
+    ]
+    if not places or max(places) - min(places) > 1:
+        return None
+    return max(set(places), key=lambda place: (places.count(place), place))
+
+
+def estimate(item: Estimate, decimals: int | None = None) -> str:
+    """`0.61 [0.12, 0.88]`, rounded to what the interval can carry or to that many decimals."""
     if item.low is None or item.high is None:
         return number(item.value)
-    ends = [abs(end) for end in (item.value, item.low, item.high) if math.isfinite(end)]
-    if ends and (max(ends) >= 1e7 or 0 < max(ends) < 1e-4):
+    if _extreme(item):
         return f"{number(item.value)} [{number(item.low)}, {number(item.high)}]"
-    places = decimals_for(item.low, item.high)
+    places = decimals_for(item.low, item.high) if decimals is None else decimals
     value, low, high = (
         fixed(end, places) if math.isfinite(end) else number(end) for end in (item.value, item.low, item.high)
     )
@@ -90,14 +113,14 @@ def size(value: int) -> str:
     return f"{value} B"
 
 
-def cell(value: Cell, kind: str = "text") -> str:
+def cell(value: Cell, kind: str = "text", decimals: int | None = None) -> str:
     """What stands in a table for a value of a column of that kind."""
     if value is None:
         return DASH
     if isinstance(value, Absent):
         return value.state
     if isinstance(value, Estimate):
-        return estimate(value)
+        return estimate(value, decimals)
     if isinstance(value, str):
         return value
     if kind == "p":

@@ -32,7 +32,9 @@ class Shown:
 
 def heading(column: Column) -> str:
     """`accuracy (fraction)`; units that say nothing stay away."""
-    return f"{column.name} ({column.unit})" if column.unit not in ("", "1", "count", "text") else column.name
+    return (
+        f"{column.name} ({column.unit})" if column.unit not in ("", "1", "count", "text", column.name) else column.name
+    )
 
 
 def legend(table: Table) -> list[tuple[str, str]]:
@@ -49,7 +51,12 @@ def _sort(value: Cell) -> str:
     return "" if value is None or isinstance(value, Absent) else value
 
 
-def shown(value: Cell, column: Column) -> Shown:
+def decimals(table: Table) -> list[int | None]:
+    """Per column the decimals that its estimates share."""
+    return [numbers.common_decimals(row.cells[index] for row in table.rows) for index in range(len(table.columns))]
+
+
+def shown(value: Cell, column: Column, places: int | None = None) -> Shown:
     """The cell as the page shows it."""
     if isinstance(value, Absent):
         return Shown(value.state, "", "absent", value.why)
@@ -57,7 +64,7 @@ def shown(value: Cell, column: Column) -> Shown:
     if value is None:
         kind = "num" if column.kind != "text" else "text"
     exact = repr(value.value) if isinstance(value, Estimate) else repr(value) if isinstance(value, float) else ""
-    return Shown(numbers.cell(value, column.kind), _sort(value), kind, exact)
+    return Shown(numbers.cell(value, column.kind, places), _sort(value), kind, exact)
 
 
 def _plain(value: Cell) -> str:
@@ -118,8 +125,8 @@ def as_latex(table: Table, caption: str, label: str) -> str:
     lines.append("    " + " & ".join(latex(heading(column)) for column in table.columns) + " \\\\")
     lines.append("    \\midrule")
     for row in table.rows:
-        cells = (latex(numbers.cell(value, col.kind)) for value, col in zip(row.cells, table.columns, strict=True))
-        lines.append("    " + " & ".join(cells) + " \\\\")
+        cells = [shown(*triple).text for triple in zip(row.cells, table.columns, decimals(table), strict=True)]
+        lines.append("    " + " & ".join(map(latex, cells)) + " \\\\")
     lines += ["    \\bottomrule", "  \\end{tabular}"]
     notes = [f"\\textit{{{latex(name)}}}: {latex(says)}" for name, says in legend(table)]
     if notes:

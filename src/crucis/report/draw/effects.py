@@ -32,14 +32,20 @@ def _rows(items: Sequence[Effect | Cloud]) -> tuple[list[tuple[int, float]], lis
     return places, heads, at
 
 
-def _stage(layout: Layout, items: Sequence[Effect | Cloud], right: Sequence[str]) -> tuple[Figure, Axes, float, float]:
-    """A picture with room for the names at the left and the numbers at the right, measured."""
+def _stage(
+    layout: Layout, items: Sequence[Effect | Cloud], *texts: Sequence[str]
+) -> tuple[Figure, Axes, float, Sequence[str]]:
+    """A picture with room for the names at the left and, at the right, the longest of the texts that fits."""
     probe = style.figure(1, 1)
     widest = max((style.text_width(probe, style.words(item.label)) for item in items), default=0.5)
     left = min(widest, 0.42 * layout.width) + 0.15
-    after = max((style.text_width(probe, style.words(text), 7.2) for text in right if text), default=0.0) + 0.16
-    if after > 0.42 * layout.width:
-        after = 0.12
+    right: Sequence[str] = ()
+    after = 0.12
+    for candidate in texts:
+        wide = max((style.text_width(probe, style.words(text), 7.2) for text in candidate), default=0.0) + 0.16
+        if wide <= 0.42 * layout.width:
+            right, after = candidate, wide
+            break
     _, _, total = _rows(items)
     height = total * _ROW + 0.62
     fig = style.figure(layout.width, height)
@@ -48,19 +54,17 @@ def _stage(layout: Layout, items: Sequence[Effect | Cloud], right: Sequence[str]
     ax.set_ylim(total - 0.5, -0.6)
     ax.spines["left"].set_visible(False)
     ax.set_yticks([])
-    return fig, ax, left, after
+    return fig, ax, left, right
 
 
-def _texts(
-    fig: Figure, ax: Axes, items: Sequence[Effect | Cloud], right: Sequence[str], left: float, after: float
-) -> None:
+def _texts(fig: Figure, ax: Axes, items: Sequence[Effect | Cloud], right: Sequence[str], left: float) -> None:
     places, heads, _ = _rows(items)
     wide = ax.get_position().width * fig.get_figwidth()
     for index, at in places:
         name = style.fit_words(fig, items[index].label, left - 0.1, 7.5)
         ax.text(-0.08 / wide, at, name, transform=ax.get_yaxis_transform(), fontsize=7.5, ha="right", va="center")
         ax.axhline(at, color="#efefef", linewidth=0.6, zorder=0)
-        if after > 0.13:
+        if right:
             ax.text(1 + 0.1 / wide, at, style.words(right[index]), transform=ax.get_yaxis_transform(), fontsize=7.2,
                     va="center", color=SOFT)  # fmt: skip
     for head, at in heads:
@@ -95,11 +99,9 @@ def _absent(item: Absent) -> str:
 
 def forest(data: Forest, layout: Layout) -> Figure:
     """Effects from top to bottom in the given order; those whose interval meets the reference are drawn in grey."""
-    right = [
-        "" if isinstance(row.estimate, Absent) else "   ".join(filter(None, (numbers.estimate(row.estimate), row.says)))
-        for row in data.effects
-    ]
-    fig, ax, left, after = _stage(layout, data.effects, right)
+    short = ["" if isinstance(row.estimate, Absent) else numbers.estimate(row.estimate) for row in data.effects]
+    full = [", ".join(filter(None, pair)) for pair in zip(short, (row.says for row in data.effects), strict=True)]
+    fig, ax, left, right = _stage(layout, data.effects, full, short)
     extra = [] if data.reference is None else [data.reference]
     if data.reference is not None and data.margin:
         extra += [data.reference - data.margin, data.reference + data.margin]
@@ -114,7 +116,7 @@ def forest(data: Forest, layout: Layout) -> Figure:
     for index, at in _rows(data.effects)[0]:
         estimate = data.effects[index].estimate
         _interval(ax, estimate, at, COLOURS[0] if _clear(estimate, data.reference) else "#7d7d7d")
-    _texts(fig, ax, data.effects, right, left, after)
+    _texts(fig, ax, data.effects, right, left)
     ax.set_xlabel(style.caption_of(data.x))
     return fig
 
@@ -127,11 +129,9 @@ def _clear(estimate: Estimate | Absent, reference: float | None) -> bool:
 
 def dots(data: Dots, layout: Layout) -> Figure:
     """Every seed as a dot, mean and interval below it in the same row."""
-    right = [
-        numbers.estimate(cloud.estimate) + f"   n = {len(cloud.values)}" if isinstance(cloud.estimate, Estimate) else ""
-        for cloud in data.clouds
-    ]
-    fig, ax, left, after = _stage(layout, data.clouds, right)
+    short = [numbers.estimate(cloud.estimate) if isinstance(cloud.estimate, Estimate) else "" for cloud in data.clouds]
+    full = [text and f"{text}, n = {len(cloud.values)}" for text, cloud in zip(short, data.clouds, strict=True)]
+    fig, ax, left, right = _stage(layout, data.clouds, full, short)
     bounds = [bound for cloud in data.clouds for bound in (*_bounds(cloud.estimate), *map(float, cloud.values))]
     style.scale_axis(ax, "x", data.x, *style.ends(bounds), wanted=4 if layout is style.NARROW else 6)
     for index, at in _rows(data.clouds)[0]:
@@ -140,7 +140,7 @@ def dots(data: Dots, layout: Layout) -> Figure:
         ax.plot(
             cloud.values, [at - 0.2] * len(cloud.values), "o", markersize=3.2, color=INK, alpha=0.55, mew=0, zorder=3
         )
-    _texts(fig, ax, data.clouds, right, left, after)
+    _texts(fig, ax, data.clouds, right, left)
     ax.grid(axis="x", color=RULE, linewidth=0.5)
     ax.set_axisbelow(True)
     ax.set_xlabel(style.caption_of(data.x))

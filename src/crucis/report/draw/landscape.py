@@ -52,7 +52,7 @@ def _slice(ax: Axes, panel: Slice, norm: Normalize) -> Any:
     return filled
 
 
-def _colour_bar(fig: Figure, norm: Normalize, level: Axis, layout: Layout) -> None:
+def _colour_bar(fig: Figure, norm: Normalize, level: Axis, layout: Layout, what: str = "") -> None:
     """A slim bar at the lower edge, named."""
     from matplotlib.cm import ScalarMappable
 
@@ -66,15 +66,14 @@ def _colour_bar(fig: Figure, norm: Normalize, level: Axis, layout: Layout) -> No
     bar.ax.minorticks_off()
     bar.outline.set_linewidth(0.0)
     bar.solids.set_rasterized(True)
-    scale = ", logarithmic colours" if isinstance(norm, LogNorm) else ""
-    shown = style.caption_of(level)
-    bar.set_label(shown + scale, fontsize=8, labelpad=2)
+    scale = ", logarithmic scale" if isinstance(norm, LogNorm) else ""
+    bar.set_label(what + style.caption_of(level) + scale, fontsize=8, labelpad=2)
 
 
 def contour(data: Contour, layout: Layout) -> Figure:
     """Small multiples on shared coordinates; the dot is the trained network."""
-    most = data.columns if data.columns and layout is style.WIDE else None
-    frame = Frame(left=0.5, top=0.22, bottom=1.02, across=0.13, down=0.28)
+    most = data.columns if layout is style.WIDE else 3 if len(data.panels) > 12 else None
+    frame = Frame(left=0.5, top=0.22, bottom=1.02, across=0.13, down=0.3)
     fig, axes = style.panels(layout, len(data.panels), 1.0, frame, most)
     norm = _norm(data.panels, data.level)
     x_ends = style.ends(*(panel.a for panel in data.panels))
@@ -83,6 +82,10 @@ def contour(data: Contour, layout: Layout) -> Figure:
         _slice(ax, panel, norm)
         for which, axis, (low, high) in (("x", data.x, x_ends), ("y", data.y, y_ends)):
             style.scale_axis(ax, which, Axis(axis.label, low=low, high=high), low, high, 3)
+        labels = ax.get_xticklabels()
+        if len(labels) > 1:  # the outermost labels stay inside, so that neighbouring panels do not touch
+            labels[0].set_horizontalalignment("left")
+            labels[-1].set_horizontalalignment("right")
         style.title(ax, panel.label)
     style.outer(axes, style.columns_of(axes))
     height = fig.get_figheight()
@@ -112,14 +115,15 @@ def surface(data: Surface, layout: Layout) -> Figure:
         a, b = np.meshgrid(np.asarray(panel.a, float), np.asarray(panel.b, float), indexing="ij")
         z = np.ma.log10(loss) if log else loss
         colours = colormaps[MAP](norm(loss))
-        drawn = ax.plot_surface(a, b, z, facecolors=colours, rcount=60, ccount=60, linewidth=0, antialiased=False)
+        drawn = ax.plot_surface(a, b, z, facecolors=colours, shade=False, rcount=50, ccount=50, linewidth=0.15,
+                                edgecolor=(1, 1, 1, 0.35))  # fmt: skip
         drawn.set_rasterized(True)
         ax.set_xticks([panel.a[0], 0, panel.a[-1]], labels=[style.tick(v) for v in (panel.a[0], 0, panel.a[-1])])
         ax.set_yticks([panel.b[0], 0, panel.b[-1]], labels=[style.tick(v) for v in (panel.b[0], 0, panel.b[-1])])
         places = [float(np.log10(mark)) if log else mark for mark in marks]
         ax.set_zticks(places, labels=[style.tick(mark) for mark in marks])
         ax.tick_params(labelsize=6.5, pad=-3)
-        ax.set_title(style.words(panel.label), fontsize=8, fontweight="bold", y=0.96, loc="center")
+        ax.set_title(style.words(panel.label), fontsize=8, fontweight="bold", y=1.0, loc="center")
         ax.view_init(32, -58)
-    _colour_bar(fig, norm, data.level, layout)
+    _colour_bar(fig, norm, data.level, layout, "height and colour: ")
     return fig

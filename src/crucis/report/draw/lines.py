@@ -128,7 +128,7 @@ def _retention_together(data: Retention, layout: Layout, steps: Sequence[float],
     probe = style.figure(1, 1)
     names = max(style.text_width(probe, style.words(line.label)) for line in data.lines)
     frame = Frame(left=0.55, right=names + 0.3, bottom=0.45, top=0.12)
-    fig, (ax,) = style.panels(layout, 1, 0.55 if layout is style.WIDE else 0.8, frame)
+    fig, (ax,) = style.panels(layout, 1, 0.48 if layout is style.WIDE else 0.8, frame)
     shown = []
     for index, line in enumerate(data.lines):
         x = _stretch(line.x, first)
@@ -152,7 +152,7 @@ def curves(data: Curves, layout: Layout) -> Figure:
         if alone
         else Frame(left=0.55, top=0.45, across=0.16, down=0.32)
     )
-    ratio = (0.5 if layout is style.WIDE else 0.8) if alone else 0.72
+    ratio = (0.45 if layout is style.WIDE else 0.8) if alone else 0.72
     fig, axes = style.panels(layout, len(data.panels), ratio, frame)
     every = [line for panel in data.panels for line in panel.lines]
     x_ends = style.ends(*(line.x for line in every))

@@ -78,10 +78,14 @@ def render(data: FigureData, name: str, layouts: tuple[Layout, ...]) -> tuple[di
         with _manners(f"crucis {name} {layout.name}"):
             fig: Any = painter(data)(data, layout)
             out = io.BytesIO()
-            fig.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+            fig.savefig(
+                out, format="svg", dpi=200, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+            )
             texts[layout.name] = _tidy(out.getvalue().decode("utf-8"))
             if not pdf:
                 out = io.BytesIO()
-                fig.savefig(out, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+                fig.savefig(
+                    out, format="pdf", dpi=200, metadata={"CreationDate": None, "Creator": None, "Producer": None}
+                )
                 pdf = out.getvalue()
     return texts, pdf

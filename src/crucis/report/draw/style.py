@@ -91,40 +91,54 @@ def tick(value: float) -> str:
     """A tick's label: short, with a true minus."""
     if value == 0:
         return "0"
-    if abs(value) >= 1e5 or abs(value) < 1e-3:
-        mantissa, power = f"{value:.0e}".split("e")
-        text = numbers.number(10.0 ** int(power), 1).split("×")[-1].strip(numbers.THIN)
-        if abs(int(power)) <= 4:
-            text = f"{10 ** int(power):,}".replace(",", numbers.THIN) if int(power) > 0 else f"{10.0 ** int(power):g}"
-        return text if mantissa == "1" else f"{mantissa.replace('-', numbers.MINUS)}×{text}"
-    return numbers.grouped(f"{value:.6g}").replace("-", numbers.MINUS)
+    if 1e-3 <= abs(value) < 1e6:
+        return numbers.grouped(f"{value:.6f}".rstrip("0").rstrip(".")).replace("-", numbers.MINUS)
+    mantissa, power = f"{value:.6e}".split("e")
+    head = mantissa.rstrip("0").rstrip(".").replace("-", numbers.MINUS)
+    tail = numbers.power_of_ten(int(power))
+    return {"1": tail, numbers.MINUS + "1": numbers.MINUS + tail}.get(head, f"{head}·{tail}")
 
 
 def _steps(low: float, high: float, wanted: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten: the finest of which there are at most wanted + 1."""
     span = high - low
     if span <= 0 or not math.isfinite(span):
         return [low]
-    raw = span / max(wanted, 1)
-    base = 10.0 ** math.floor(math.log10(raw))
-    step = next(base * factor for factor in (1, 2, 2.5, 5, 10) if base * factor >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
+    base = 10.0 ** (math.floor(math.log10(span)) - 1)
+    for step in (base * factor for factor in (1, 2, 5, 10, 20, 50)):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first + 1 <= wanted + 1:
+            break
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
 def _decades(low: float, high: float, wanted: int) -> list[float]:
+    """Powers of ten; over a short range also their multiples."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     if last - first >= 2:
         stride = max(1, math.ceil((last - first) / max(wanted, 2)))
         return [10.0**power for power in range(first, last + 1, stride)]
-    fine = [m * 10.0**power for power in range(first - 1, last + 1) for m in (1, 2, 5)]
-    inside = [float(f"{mark:.12g}") for mark in fine if low * 0.999 <= mark <= high * 1.001]
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        fine = [float(f"{m}e{power}") for power in range(first - 1, last + 1) for m in factors]
+        inside = [mark for mark in fine if low * 0.999 <= mark <= high * 1.001]
+        if len(inside) <= wanted + 1:
+            break
     return inside if len(inside) >= 2 else [float(f"{low:.2g}"), float(f"{high:.2g}")]
 
 
 def marks(low: float, high: float, wanted: int, log: bool) -> list[float]:
     """Round numbers between the ends, about as many as wanted."""
     return _decades(low, high, wanted) if log else _steps(low, high, wanted)
+
+
+def _room(ax: Axes, places: Sequence[float], log: bool) -> bool:
+    """Whether the labels of horizontal ticks keep clear of each other."""
+    fig: Any = ax.figure
+    low, high = (math.log10(end) if log else end for end in ax.get_xlim())
+    inches = ax.get_position().width * fig.get_figwidth() / (high - low)
+    at = [(math.log10(place) if log else place) * inches for place in places]
+    half = [text_width(fig, tick(place)) / 2 for place in places]
+    return all(at[i + 1] - at[i] > half[i] + half[i + 1] + 0.06 for i in range(len(at) - 1))
 
 
 def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted: int = 5) -> None:
@@ -141,6 +155,9 @@ def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted
         getattr(ax, f"set_{which}scale")("log")
     getattr(ax, f"set_{which}lim")(low, high)
     places = marks(low, high, wanted, log)
+    while which == "x" and wanted > 1 and not _room(ax, places, log):
+        wanted -= 1
+        places = marks(low, high, wanted, log) if wanted > 1 else [places[0], places[-1]]
     getattr(ax, f"set_{which}ticks")(places, labels=[tick(place) for place in places])
     if log:
         getattr(ax, f"{which}axis").minorticks_off()
@@ -216,24 +233,28 @@ def columns_of(axes: Sequence[Axes]) -> int:
 
 
 def fit_words(fig: Figure, text: str, width: float, size: float = 8.5, weight: str = "normal") -> str:
-    """The text, cut with an ellipsis if it is wider than that many inches."""
+    """The text; if it is wider than that many inches, with an ellipsis before its last third."""
     shown = words(text)
-    if text_width(fig, shown, size, weight) <= width:
-        return shown
-    while len(text) > 1 and text_width(fig, words(text) + "…", size, weight) > width:
-        text = text[:-1]
-    return words(text.rstrip()) + "…"
+    keep = len(shown)
+    while keep > 4 and text_width(fig, shown, size, weight) > width:
+        keep -= 1
+        tail = keep // 3
+        clean = words(text)
+        shown = clean[: keep - tail].rstrip() + "…" + clean[len(clean) - tail :]
+    return shown
 
 
-def title(ax: Axes, text: str, note: str = "", colour: str = INK) -> None:
+def title(ax: Axes, text: str, note: str = "") -> None:
     """A panel's name at its upper left, bold, and a short note at its right where there is room."""
     fig: Any = ax.figure
     room = ax.get_position().width * fig.get_figwidth()
-    name = fit_words(fig, text, room, 8.0, "bold")
-    ax.text(0, 1, name, transform=ax.transAxes, fontsize=8.0, fontweight="bold", color=colour, va="bottom", ha="left")
-    left = room - text_width(fig, name, 8.0, "bold") - 0.08
+    size = next((s for s in (8.0, 7.4, 6.8) if text_width(fig, words(text), s, "bold") <= room), 6.8)
+    name = fit_words(fig, text, room, size, "bold")
+    ax.annotate(name, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=size, fontweight="bold", va="bottom")
+    left = room - text_width(fig, name, size, "bold") - 0.08
     if note and text_width(fig, words(note), 7.5) <= left:
-        ax.text(1, 1, words(note), transform=ax.transAxes, fontsize=7.5, color=SOFT, va="bottom", ha="right")
+        ax.annotate(words(note), (1, 1), (0, 3), "axes fraction", "offset points", fontsize=7.5, color=SOFT,
+                    va="bottom", ha="right")  # fmt: skip
 
 
 def legend(fig: Figure, entries: Sequence[tuple[str, tuple[str, Any]]]) -> None:

@@ -86,7 +86,8 @@ def diagram(data: Diagram, layout: Layout) -> Figure:
     fig, axes = style.panels(layout, len(data.panels), 1.0, frame)
     for ax, panel in zip(axes, data.panels, strict=True):
         _one_diagram(ax, panel, data.level)
-        style.title(ax, panel.label, _counts(panel))
+        style.title(ax, panel.label)
+        ax.text(0.98, 0.05, _counts(panel), transform=ax.transAxes, fontsize=7.2, color=SOFT, ha="right")
     fig.supxlabel(style.words(f"birth: {style.caption_of(data.level)} at which it appears"), fontsize=8, y=0.012,
                   va="bottom")  # fmt: skip
     fig.supylabel(style.words(f"death: {style.caption_of(data.level)} at which it is gone"), fontsize=8, x=0.012,
