@@ -64,9 +64,9 @@ class Continuation:
         self.calls += 1
         params = {**self.settings.params, **FRESH, **changes, "length": f"{steps} steps"}
         job = Job(
-            build=lambda: copy.deepcopy(self.model).requires_grad_(True), data=data,
+            build=lambda: copy.deepcopy(self.model), data=data,
             settings=resolve(params, len(data.train)), seed=self.seed, depth=self.depth, probe=probe,
-            probe_at=tuple(probe_at), device=self.device, determinism=self.determinism,
+            probe_at=tuple(probe_at), device=self.device, determinism=self.determinism, verb="perturb",
         )  # fmt: skip
         fitted = fit(job, self.ctx, label="" if self.calls == 1 else str(self.calls))
         assert fitted.model is not None  # a divergence was raised
@@ -92,7 +92,7 @@ def continuation(
     Args:
         model: the network; its weights are copied.
         settings: of the training that made it.
-        seed, depth: name the streams; a depth of at least 1 keeps them apart from those of the first training.
+        seed, depth: name the streams, together with the verb `perturb`.
         ctx: the engine's side of the step.
         device: where the network is.
         determinism: `strict` or `fast`.

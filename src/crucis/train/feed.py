@@ -18,11 +18,12 @@ Batch = Callable[[int], tuple[Tensor, Tensor]]
 class Feed:
     """The training split as a sequence of batches.
 
-    Streams: `order/EPOCH` for the permutation, `augment/EPOCH` for the parameters of all augmentations.
+    `names` is seed, verb and depth, with which the name of every stream begins. Streams: `order/EPOCH` for the
+    permutation, `augment/EPOCH` for the parameters of all augmentations.
     """
 
-    def __init__(self, split: Resident, settings: Settings, seed: int, depth: int) -> None:
-        self.split, self.size, self.seed, self.depth = split, settings.batch, seed, depth
+    def __init__(self, split: Resident, settings: Settings, names: tuple[int, str, int]) -> None:
+        self.split, self.size, self.names = split, settings.batch, names
         self.pipeline = Pipeline([chosen.load("augment")(**chosen.params) for chosen in settings.augment])
         self.soft = any(step.kind == "mix" for step in self.pipeline.steps)
         self._epoch = -1
@@ -30,7 +31,7 @@ class Feed:
 
     def order(self, epoch: int) -> Tensor:
         """The permutation of an epoch, int64 (n,) on the device."""
-        source = streams.generator(self.seed, "train", self.depth, "order", epoch)
+        source = streams.generator(*self.names, "order", epoch)
         return torch.randperm(self.split.n, generator=source).to(self.split.device)
 
     def epoch(self, epoch: int) -> Batch:
@@ -43,6 +44,6 @@ class Feed:
         pieces, gather, size = self.order(epoch).split(self.size), self.split.gather, self.size
         if not self.pipeline:
             return lambda i: gather(pieces[i])
-        source = streams.generator(self.seed, "train", self.depth, "augment", epoch)
+        source = streams.generator(*self.names, "augment", epoch)
         drawn = self.pipeline.draw(self.split.n, self.split.shape, source).to(self.split.device)
         return lambda i: gather(pieces[i], drawn[i * size : (i + 1) * size])

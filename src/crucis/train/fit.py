@@ -157,18 +157,23 @@ class Keeper:
             Stopped: after the save.
         """
         run, stop = self.run, self.run.ctx.stopping()
-        run.ctx.beat(step=run.position, steps=run.settings.total_steps)
-        if stop or self.cadence.wants_save():
-            before = time.perf_counter()
-            tensors, plain = run.state()
-            checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
-            cost = time.perf_counter() - before
-            run.spent["checkpoint_s"] += cost
-            self.cadence.saved(cost)
-        else:
-            self.cadence.beaten()
+        self.tend(stop or self.cadence.wants_save())
         if stop:
             raise Stopped(f"stopped after optimiser step {run.position} of {run.settings.total_steps}; saved")
+
+    def tend(self, save: bool) -> None:
+        """Beat, and save if asked to."""
+        run = self.run
+        run.ctx.beat(step=run.position, steps=run.settings.total_steps)
+        if not save:
+            self.cadence.beaten()
+            return
+        before = time.perf_counter()
+        tensors, plain = run.state()
+        checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
+        cost = time.perf_counter() - before
+        run.spent["checkpoint_s"] += cost
+        self.cadence.saved(cost)
 
 
 def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:

@@ -48,6 +48,7 @@ class Job:
         probe: called in evaluation mode after the steps of `probe_at` (0 is before training); changes nothing.
         device: `cpu` or `cuda`, `cuda:1` ...
         determinism: `strict` or `fast`.
+        verb: `train`, or `perturb` for a perturbation that trains; part of every stream's name.
     """
 
     build: Callable[[], nn.Module]
@@ -61,6 +62,12 @@ class Job:
     probe_at: tuple[int, ...] = ()
     device: str = "cpu"
     determinism: str = "strict"
+    verb: str = "train"
+
+    @property
+    def streams(self) -> tuple[int, str, int]:
+        """What the name of each of its streams begins with: seed, verb, depth."""
+        return self.seed, self.verb, self.depth
 
     @property
     def resolved(self) -> Settings:
@@ -74,9 +81,9 @@ class Job:
         return self.settings
 
 
-def untrained(build: Callable[[], nn.Module], seed: int, depth: int) -> nn.Module:
+def untrained(build: Callable[[], nn.Module], seed: int, depth: int, verb: str = "train") -> nn.Module:
     """The network before training, as every run of this seed and depth starts with it."""
-    with streams.borrowed(streams.Stream(seed, "train", depth, "init")):
+    with streams.borrowed(streams.Stream(seed, verb, depth, "init")):
         return build()
 
 
@@ -92,10 +99,11 @@ class Run:
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
         self.optimiser = build_optimiser(self.model, settings)
-        self.stream = streams.Stream(job.seed, "train", job.depth, "model", device=device)
+        self.optimiser.zero_grad(set_to_none=True)  # a copied network may bring gradients along
+        self.stream = streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Resident(job.data.validation, job.data.mean, job.data.std, device)
-        self.feed = Feed(self.training, settings, job.seed, job.depth)
+        self.feed = Feed(self.training, settings, job.streams)
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]
@@ -113,7 +121,7 @@ class Run:
 
     def _model(self) -> nn.Module:
         job = self.job
-        model = untrained(job.build, job.seed, job.depth)
+        model = untrained(job.build, job.seed, job.depth, job.verb)
         if job.initial is not None:
             restore(model, job.initial / "model.safetensors")
         model.to(job.device)
@@ -156,6 +164,14 @@ class Run:
         hits = torch.stack(self.hits).double().cpu().numpy()
         self.losses.clear()
         self.hits.clear()
+        self.absorb(losses, hits)
+
+    def absorb(self, losses: np.ndarray, hits: np.ndarray) -> None:
+        """Take over the losses and hits of the steps up to `position`, float64 (k,) each.
+
+        Raises:
+            Divergence: see `fold`.
+        """
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
             first = self.position - len(losses) + int(bad[0]) + 1
@@ -204,7 +220,7 @@ class Run:
 
     def aside(self, purpose: str, step: int) -> Any:
         """Draws in this block come from elsewhere, so that the run goes on as if the block were not there."""
-        return streams.borrowed(derive(self.job.seed, "train", self.job.depth, purpose, step))
+        return streams.borrowed(derive(*self.job.streams, purpose, step))
 
     def _row(self, step: int) -> None:
         scores = self.last = self.scores(self.validation)
@@ -262,7 +278,7 @@ class Run:
         settings, device = self.settings, self.job.device
         name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
         return digest({
-            "job": [self.job.seed, self.job.depth, self.job.data.digest, settings.total_steps, settings.batch,
+            "job": [*self.job.streams, self.job.data.digest, settings.total_steps, settings.batch,
                     settings.n_train, settings.precision, self.job.determinism, settings.compile],
             "numerics": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), name],
         })  # fmt: skip

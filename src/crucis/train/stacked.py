@@ -1,0 +1,354 @@
+"""Several seeds of one dense network trained as one computation, bit for bit as each alone.
+
+The weights of S networks are one tensor (S, out, in) per layer and a batch of every seed one matrix product; nothing
+reduces over seeds, so a seed's numbers cannot depend on its slot or its company. On one CPU thread in fp32 the batched
+products give the bits of the single ones; before training, a few steps of every seed are made both ways, and any
+difference sends all of them to the solo loop. The networks of the runs are views of the stacked weights, so that
+evaluation, checkpoints and files are those of solo runs.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import Divergence, Stopped
+from ..records import Context
+from .cadence import Cadence
+from .checkpoint import ignore
+from .evaluate import Head
+from .fit import Fitted, Keeper, finish, fit
+from .groups import groups, trained
+from .modes import modes
+from .run import Job, Run, untrained
+from .settings import Settings
+
+#: Optimisers that treat each number by itself, so that stacking cannot change them.
+ELEMENTWISE = ("sgd", "adam", "adamw", "rmsprop")
+POINTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.ELU, nn.Identity)
+TRIAL = 4  # steps made both ways before training
+
+Forward = Callable[[Tensor], Tensor]
+
+
+def can_stack(jobs: Sequence[Job]) -> bool:
+    """Whether these jobs may be trained stacked."""
+    return why_not(jobs) is None
+
+
+def why_not(jobs: Sequence[Job]) -> str | None:
+    """Why these jobs cannot be trained stacked, or None if they can."""
+    first, settings = jobs[0], jobs[0].resolved
+    checks = {
+        "there is only one": len(jobs) < 2,
+        "they differ in more than the seed": any(_alike(job) != _alike(first) for job in jobs),
+        "stacking is bitwise equal only on a CPU": first.device != "cpu",
+        "stacking is bitwise equal only with one thread": torch.get_num_threads() != 1,
+        "stacking is bitwise equal only in fp32": settings.precision != "fp32",
+        "compiled networks are not stacked": settings.compile,
+        "clipping, accumulation and augmentation are done seed by seed": (
+            settings.clip is not None or settings.accumulate != 1 or bool(settings.augment)
+        ),
+        f"only {', '.join(ELEMENTWISE)} are known to be elementwise": (
+            settings.optimiser.entry is not None or settings.optimiser.name not in ELEMENTWISE
+        ),
+    }
+    said = next((reason for reason, holds in checks.items() if holds), None)
+    return said or _unlike_a_dense_chain(untrained(first.build, first.seed, first.depth, first.verb))
+
+
+def _alike(job: Job) -> tuple[object, ...]:
+    settings = replace(job.resolved, params={})
+    same_files = job.initial is None
+    return (
+        settings, job.depth, job.verb, job.device, job.determinism, job.data.shape, job.data.classes, job.data.active,
+        same_files, set(job.publish), job.probe_at,
+    )  # fmt: skip
+
+
+def _unlike_a_dense_chain(model: nn.Module) -> str | None:
+    if type(model) is not nn.Sequential:
+        return f"{type(model).__name__} is no plain chain of layers"
+    for layer in model:
+        idle = isinstance(layer, nn.Dropout) and layer.p == 0.0
+        if not (type(layer) in (nn.Linear, nn.Flatten, *POINTWISE) or idle):
+            return f"{type(layer).__name__} cannot be stacked"
+    if any(not value.requires_grad for value in model.parameters()):
+        return "parts of the network are frozen"
+    return None
+
+
+class Stack:
+    """The stacked weights of some runs, their optimiser, and the step that trains them all."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs, self.settings = list(runs), runs[0].settings
+        names = list(runs[0].params)
+        self.weights = {name: _adopt([run.params[name] for run in runs]) for name in names}
+        self.averages = None
+        if runs[0].average is not None:
+            averaged = [trained(run.average) for run in runs if run.average is not None]
+            self.averages = [_adopt([each[name] for each in averaged]).detach() for name in names]
+        place = {id(value): name for name, value in runs[0].params.items()}
+        stacked = [
+            {**group, "params": [self.weights[place[id(param)]] for param in group["params"]]}
+            for group in groups(runs[0].model, self.settings)
+        ]
+        build = self.settings.optimiser.load("optimisers")
+        self.optimiser: torch.optim.Optimizer = build(stacked, **self.settings.optimiser.params)
+        self._adopt_state()
+        self.losses: list[Tensor] = []
+        self.hits: list[Tensor] = []
+        self.forward = _forward(runs[0].model, self.weights)
+        self._epoch, self._pieces = -1, ()  # type: tuple[int, tuple[Tensor, ...]]
+
+    def _adopt_state(self) -> None:
+        for name, weight in self.weights.items():
+            parts = [run.optimiser.state.get(run.params[name], {}) for run in self.runs]
+            for key in parts[0]:
+                values = [part[key] for part in parts]
+                alike = isinstance(values[0], Tensor) and values[0].shape == weight.shape[1:]
+                self.optimiser.state[weight][key] = torch.stack(values) if alike else copy.deepcopy(values[0])
+
+    def share_state(self) -> None:
+        """Give each run's own optimiser its part of the stacked state, as views, for a checkpoint."""
+        for name, weight in self.weights.items():
+            for key, value in self.optimiser.state[weight].items():
+                alike = isinstance(value, Tensor) and value.shape == weight.shape
+                for slot, run in enumerate(self.runs):
+                    run.optimiser.state[run.params[name]][key] = value[slot] if alike else value
+
+    def batch(self, i: int) -> tuple[Tensor, Tensor]:
+        """The batches of step `i` of all seeds: x (S * B, ...), y (S * B,)."""
+        epoch, place = divmod(i, self.settings.steps_per_epoch)
+        first = self.runs[0]
+        if any(run.job.data is not first.job.data for run in self.runs):
+            each = [run.feed.epoch(epoch)(place) for run in self.runs]
+            return torch.cat([x for x, _ in each]), torch.cat([y for _, y in each])
+        if epoch != self._epoch:
+            orders = torch.stack([run.feed.order(epoch) for run in self.runs])
+            size = self.settings.batch
+            used = orders[:, : self.settings.steps_per_epoch * size]
+            self._epoch, self._pieces = epoch, tuple(part.reshape(-1) for part in used.split(size, dim=1))
+        return first.training.gather(self._pieces[place])
+
+    def step(self, i: int) -> None:
+        """Optimiser step `i` of every seed."""
+        x, y = self.batch(i)
+        logits = self.forward(x.flatten(1).view(len(self.runs), self.settings.batch, -1)).flatten(0, 1)
+        total, losses = _losses(logits, y, len(self.runs), self.settings, self.runs[0].head)
+        total.backward()
+        self.losses.append(losses)
+        with torch.no_grad():
+            narrow, labels = self.runs[0].head.narrow(logits, y)
+            self.hits.append((narrow.argmax(1) == labels).view(len(self.runs), -1).sum(1))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.runs[0].rates[i]
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.averages is not None:
+            live = [weight.detach() for weight in self.weights.values()]
+            torch._foreach_lerp_(self.averages, live, 1 - (self.settings.ema or 0.0))
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Losses and hits (steps, S) since the last call."""
+        losses, hits = torch.stack(self.losses).double().numpy(), torch.stack(self.hits).double().numpy()
+        self.losses.clear()
+        self.hits.clear()
+        return losses, hits
+
+
+def _adopt(parts: Sequence[nn.Parameter]) -> nn.Parameter:
+    """One parameter (S, ...); the given ones become views of it."""
+    whole = nn.Parameter(torch.stack([part.detach() for part in parts]))
+    for slot, part in enumerate(parts):
+        part.data = whole.data[slot]
+    return whole
+
+
+def _forward(model: nn.Module, weights: dict[str, nn.Parameter]) -> Forward:
+    steps: list[Forward] = []
+    for name, layer in model.named_children():
+        if isinstance(layer, nn.Linear):
+            steps.append(_dense(weights[f"{name}.weight"], weights.get(f"{name}.bias")))
+        elif isinstance(layer, POINTWISE):
+            steps.append(layer)
+
+    def run(x: Tensor) -> Tensor:
+        for step in steps:
+            x = step(x)
+        return x
+
+    return run
+
+
+def _dense(weight: Tensor, bias: Tensor | None) -> Forward:
+    if bias is None:
+        return lambda x: torch.bmm(x, weight.transpose(1, 2))
+    return lambda x: torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+
+
+def _losses(logits: Tensor, y: Tensor, seeds: int, settings: Settings, head: Head) -> tuple[Tensor, Tensor]:
+    """The sum over seeds of each one's mean loss, for the gradient, and the mean losses (S,)."""
+    logits, y = head.narrow(logits, y)
+    if settings.label_smoothing:
+        each = [
+            functional.cross_entropy(part, labels, label_smoothing=settings.label_smoothing)
+            for part, labels in zip(logits.chunk(seeds), y.chunk(seeds), strict=True)
+        ]
+        losses = torch.stack(each)
+        return losses.sum(), losses.detach()
+    logs = functional.log_softmax(logits, 1)
+    total = functional.nll_loss(logs, y, reduction="sum") / settings.batch
+    apart = zip(logs.detach().chunk(seeds), y.chunk(seeds), strict=True)
+    return total, torch.stack([functional.nll_loss(part, labels) for part, labels in apart])
+
+
+def fit_many(jobs: Sequence[Job], contexts: Sequence[Context], *, cadence: Cadence | None = None) -> list[Fitted]:
+    """Train jobs that differ only in their seed; one outcome each, in order.
+
+    A seed that diverges or stops early is taken out and the others go on. Jobs that cannot be stacked, that stand at
+    different steps, or whose trial steps differ from solo ones, are trained one after another, and the journal says so.
+
+    Raises:
+        Stopped: asked to stop; every unfinished seed has saved a checkpoint that solo runs continue too.
+    """
+    reason = why_not(jobs)
+    if reason is None:
+        with modes(jobs[0].determinism, "fp32", "cpu"):
+            runs = [Run(job, ctx) for job, ctx in zip(jobs, contexts, strict=True)]
+            shared = cadence or Cadence()
+            keepers = [Keeper(run, shared, "", ignore) for run in runs]
+            for keeper in keepers:
+                keeper.resume()
+            if len({run.position for run in runs}) == 1 and all(run.position < run.end for run in runs):
+                if _equal_to_solo(runs):
+                    return _Together(runs, keepers, shared).train()
+                reason = "trial steps differ from solo ones"
+            else:
+                reason = "their checkpoints stand at different steps"
+    for ctx in contexts:
+        ctx.note("not_stacked", text=f"trained one after another: {reason}")
+    return [_alone(job, ctx) for job, ctx in zip(jobs, contexts, strict=True)]
+
+
+def _alone(job: Job, ctx: Context) -> Fitted:
+    try:
+        return fit(job, ctx)
+    except Divergence as error:
+        return Fitted(None, diverged=error)
+
+
+def _equal_to_solo(runs: Sequence[Run]) -> bool:
+    """Make a few steps of every seed both ways and compare all weights, averages and losses; the runs are put back."""
+    states = [_copied(run) for run in runs]
+    start = runs[0].position
+    steps = range(start, min(start + TRIAL, runs[0].end))
+    alone = []
+    for run, state in zip(runs, states, strict=True):
+        step, per_epoch = run.step(), run.settings.steps_per_epoch
+        for i in steps:
+            step(*run.feed.epoch(i // per_epoch)(i % per_epoch), run.rates[i])
+        alone.append([*_tensors(run), torch.stack(run.losses), torch.stack(run.hits)])
+        _put_back(run, state)
+    stack = Stack(runs)
+    for i in steps:
+        stack.step(i)
+    losses, hits = torch.stack(stack.losses), torch.stack(stack.hits)
+    together = [[*_tensors(run), losses[:, slot], hits[:, slot]] for slot, run in enumerate(runs)]
+    equal = all(
+        torch.equal(a, b) for one, two in zip(alone, together, strict=True) for a, b in zip(one, two, strict=True)
+    )
+    for run, state in zip(runs, states, strict=True):
+        _put_back(run, state)
+    return equal
+
+
+def _tensors(run: Run) -> list[Tensor]:
+    average = [] if run.average is None else list(trained(run.average).values())
+    return [value.detach().clone() for value in (*run.params.values(), *average)]
+
+
+def _copied(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
+    tensors, plain = run.state()
+    return {name: value.detach().clone() for name, value in tensors.items()}, plain
+
+
+def _put_back(run: Run, state: tuple[dict[str, Tensor], dict[str, object]]) -> None:
+    run.optimiser.state.clear()
+    run.losses.clear()
+    run.hits.clear()
+    run.take(*state)
+
+
+class _Together:
+    """The loop of a stack: as the solo loop, with one step for all seeds and marks for each."""
+
+    def __init__(self, runs: list[Run], keepers: list[Keeper], cadence: Cadence) -> None:
+        self.runs, self.keepers, self.cadence = runs, keepers, cadence
+        self.begun = time.perf_counter()
+        self.active = list(range(len(runs)))
+        self.done: dict[int, Fitted] = {}
+
+    def train(self) -> list[Fitted]:
+        """Until every seed is done."""
+        stack = Stack(self.runs)
+        first = self.runs[0]
+        if first.position == 0:
+            self._each(lambda slot: self.runs[slot].mark())
+        position, total = first.position, first.settings.total_steps
+        stops = [run.ctx.stopping for run in self.runs]
+        while self.active and position < total:
+            until, up = first.marks[bisect_right(first.marks, position)], False
+            while position < until and not up:
+                stack.step(position)
+                position += 1
+                up = any(stop() for stop in stops) or self.cadence.clock() > self.cadence.due
+            losses, hits = stack.read()
+            marked, now = position == until, position
+            self._each(lambda slot: self._arrive(slot, now, losses[:, slot], hits[:, slot], marked))  # noqa: B023
+            if up and self.active:
+                self._look_up(stack)
+        return [self.done[slot] for slot in range(len(self.runs))]
+
+    def _each(self, act: Callable[[int], None]) -> None:
+        for slot in list(self.active):
+            try:
+                act(slot)
+            except Divergence as error:
+                self.active.remove(slot)
+                self.done[slot] = Fitted(None, notes=self._notes(slot), diverged=error)
+
+    def _arrive(self, slot: int, position: int, losses: np.ndarray, hits: np.ndarray, marked: bool) -> None:
+        run = self.runs[slot]
+        run.position = position
+        run.absorb(losses, hits)
+        if marked:
+            run.mark()
+        if run.position >= run.end:
+            for value in (*run.params.values(), *(trained(run.average).values() if run.average else ())):
+                value.data = value.data.clone()  # the stack goes on; this network stays
+            fitted = finish(run, "", self.begun, self.keepers[slot].resumed)
+            fitted.notes |= self._notes(slot)
+            self.active.remove(slot)
+            self.done[slot] = fitted
+
+    def _notes(self, slot: int) -> dict[str, object]:
+        return {"executor": "stacked", "slot": slot, "company": len(self.runs)}
+
+    def _look_up(self, stack: Stack) -> None:
+        stack.share_state()
+        stop = any(run.ctx.stopping() for run in self.runs)
+        save = stop or self.cadence.wants_save()
+        for slot in self.active:
+            self.keepers[slot].tend(save)
+        if stop:
+            raise Stopped(f"stopped {len(self.active)} stacked seeds; saved")
