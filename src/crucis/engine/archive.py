@@ -68,6 +68,12 @@ def pin(root: Path, name: str, keys: Iterable[str]) -> Path:
     return path
 
 
+def references(path: Path) -> list[str]:
+    """The keys that a pin or an import lists; an import counts until it is marked as verified."""
+    body = json.loads(path.read_bytes())
+    return [] if body.get("verified") else [str(key) for key in body.get("keys", [])]
+
+
 def environment(root: Path, found: Mapping[str, Any]) -> str:
     """`environments/SHA.json`; returns the digest."""
     text = canonical(found)

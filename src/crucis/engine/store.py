@@ -137,7 +137,7 @@ class Store:
         """Those of the keys that are done."""
         return {key for key in keys if self.has(key)}
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Every key with a record, sorted."""
         found: list[str] = []
         for shard in sorted(os.listdir(self._steps)):
@@ -187,7 +187,7 @@ class Store:
     def verify(self, keys: Iterable[str] | None = None) -> list[Problem]:
         """Read deep; what is damaged goes to `quarantine/` and is listed."""
         problems = []
-        for key in self.keys() if keys is None else keys:
+        for key in self.all_keys() if keys is None else keys:
             state, _, why = self._look(key, deep=True)
             if state == "corrupt":
                 self.quarantine(key, why)
