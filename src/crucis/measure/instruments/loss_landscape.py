@@ -100,6 +100,8 @@ def measure(
     index = subset(len(data.train), images)
     parts = batches(data.train.take(index), data.mean, data.std, batch=batch, device=specimen.device)
     surface = Surface(model, parts, batch_norm=batch_norm)
+    if directions == "filter" and norm(surface.theta) == 0.0:
+        raise Refusal("degenerate", "all weights are zero, so no filter-normalised direction has a length")
     centre = surface.loss()
     coordinates = places(grid, span)
     rows = Rows(specimen.ctx, (slices, grid, grid), centre)
