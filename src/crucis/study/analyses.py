@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 
 from .. import shelf
 from ..errors import did_you_mean
+from .entries import like, one_verb, report, unknown_key
 from .expressions import parse
-from .levels import check_name, read_filter
+from .filters import read_filter
+from .levels import check_name
 from .references import parse_ref
 from .scalars import number, show
 from .spec import ANALYSIS_VERBS, Analysis, Claim, Expression, Factor, LeafRef, Ref
 from .tree import BAD, Reading, has_bad
-from .values import Converter, unknown_parameter
+from .values import Converter
 from .words import ExpressionError
 
 LATER = ("predict", "fit", "attribute")
@@ -24,7 +27,11 @@ COMMON = (
     "of", "only", "except", "each", "unit", "correction", "family", "confidence", "exploratory", "like",
 )  # fmt: skip
 #: Keys of a verb that the study itself understands, besides the leaf's parameters.
-OWN = {"describe": ("along",), "compare": ("between", "against", "expect", "cost", "margin"), "correlate": ("with", "given")}
+OWN = {
+    "describe": ("along",),
+    "compare": ("between", "against", "expect", "cost", "margin"),
+    "correlate": ("with", "given"),
+}
 
 
 @dataclass
@@ -112,11 +119,14 @@ class Results:
         if correction not in CORRECTIONS:
             hint = did_you_mean(correction, CORRECTIONS)
             self.reading.fault(
-                "not-a-choice", f"{path}.correction", f"no correction '{correction}'.{hint} Choices: {', '.join(CORRECTIONS)}."
+                "not-a-choice",
+                f"{path}.correction",
+                f"no correction '{correction}'.{hint} Choices: {', '.join(CORRECTIONS)}.",
             )
         return Analysis(
             name, verb, found,
-            of=self._refs(body, "of", path), targets=self._refs(body, "with", path), given=self._refs(body, "given", path),
+            of=self._refs(body, "of", path), targets=self._refs(body, "with", path),
+            given=self._refs(body, "given", path),
             between=self._word(body, "between", path), against=self._word(body, "against", path),
             each=self._words(body, "each", path), unit=self._word(body, "unit", path),
             only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
@@ -155,10 +165,8 @@ class Results:
             elif key in OWN.get(verb, ()):
                 out[key] = raw
             else:
-                self.reading.fault(
-                    "unknown-parameter", f"{path}.{key}", unknown_key(leaves[0], key, raw, (*COMMON, *OWN.get(verb, ()))),
-                    key=True,
-                )  # fmt: skip
+                text = unknown_key(leaves[0], key, raw, (*COMMON, *OWN.get(verb, ())))
+                self.reading.fault("unknown-parameter", f"{path}.{key}", text, key=True)
         return out
 
     def _refs(self, body: Mapping[str, Any], key: str, path: str) -> tuple[Ref, ...]:
@@ -176,7 +184,9 @@ class Results:
                 self.reading.fault("bad-reference", here, str(error))
                 continue
             if ref.use:
-                self.reading.fault("later", here, f"'{ref.use}/': other studies ('uses') come with a later version of Crucis.")
+                self.reading.fault(
+                    "later", here, f"'{ref.use}/': other studies ('uses') come with a later version of Crucis."
+                )
             else:
                 out.append(ref)
         if raw == []:
@@ -208,7 +218,9 @@ class Results:
         value = number(raw)
         if raw is BAD or value is None or not 0 < value < 1:
             if raw is not BAD:
-                self.reading.fault("out-of-range", f"{path}.confidence", f"expected a number between 0 and 1, got {show(raw)}.")
+                self.reading.fault(
+                    "out-of-range", f"{path}.confidence", f"expected a number between 0 and 1, got {show(raw)}."
+                )
             return 0.95
         return float(value)
 
@@ -267,7 +279,7 @@ class Results:
         if not isinstance(raw, list):
             return False
         parts = [item for item in raw if isinstance(item, str)]
-        for first, second in zip(parts, parts[1:], strict=False):
+        for first, second in itertools.pairwise(parts):
             if first.count("(") > first.count(")") and second.count(")") > second.count("("):
                 inner = first.rpartition("(")[2].strip(), second.partition(")")
                 rest = inner[1][2].strip()
@@ -278,76 +290,3 @@ class Results:
                 )  # fmt: skip
                 return True
         return False
-
-
-# --- shared with stages --------------------------------------------------------------------------------------
-
-
-def one_verb(body: Mapping[str, Any], path: str, verbs: tuple[str, ...], reading: Reading, what: str) -> str | None:
-    """The one verb of an entry, or None after a fault."""
-    found = [key for key in body if key in verbs]
-    if len(found) == 1:
-        return found[0]
-    if len(found) > 1:
-        thing = "stages" if what == "A stage" else "analyses"
-        reading.fault("two-verbs", path, f"two verbs, {found[0]} and {found[1]}. Make two {thing}; the second says 'of: {path.split('.')[-1]}'.")
-        return None
-    hints = [(key, hint) for key in body if (hint := did_you_mean(key, verbs))]
-    tail = f"{hints[0][1][:-1]} for '{hints[0][0]}'?" if hints else ""
-    listed = ", ".join(verbs) if what != "A stage" else "train, measure, perturb, search, export (or like, winner_of)"
-    reading.fault("no-verb", path, f"no verb. {what} has exactly one of {listed}.{tail}")
-    return None
-
-
-def like(
-    item: Any, section: Any, home: str, path: str, verbs: tuple[str, ...], reading: Reading
-) -> dict[str, Any] | None:
-    """An entry with what `like` repeats worked in, or None after a fault."""
-    noun = "stage" if home == "stages" else "analysis"
-    if not isinstance(item, Mapping):
-        reading.fault("wrong-type", path, f"expected {{verb: leaf, ...}}, got {show(item)}.")
-        return None
-    if "like" not in item:
-        return dict(item)
-    name = item["like"]
-    if name is BAD:
-        return None
-    if not isinstance(name, str) or name not in section:
-        if name not in reading.broken:
-            hint = did_you_mean(str(name), section)
-            reading.fault("unknown-name", f"{path}.like", f"no {noun} {show(name)}.{hint}")
-        return None
-    other = section[name]
-    if not isinstance(other, Mapping):
-        return None
-    if "like" in other:
-        reading.fault("chain", f"{path}.like", f"'{name}' is itself 'like' another. Name that one: chains are refused.")
-        return None
-    own = {key: value for key, value in item.items() if key != "like"}
-    theirs, mine = ([key for key in body if key in verbs] for body in (other, own))
-    if mine and theirs and mine[0] != theirs[0]:
-        reading.fault(
-            "other-verb", f"{path}.{mine[0]}", f"'{name}' is a {theirs[0]} and this is a {mine[0]}; 'like' repeats one verb.",
-            key=True,
-        )  # fmt: skip
-        return None
-    for key in other:
-        for table in (reading.places, reading.keys):
-            for known in [k for k in table if k == f"{home}.{name}.{key}" or k.startswith((f"{home}.{name}.{key}.", f"{home}.{name}.{key}["))]:
-                table.setdefault(path + known[len(f"{home}.{name}") :], table[known])
-    return {**other, **own}
-
-
-def unknown_key(leaf: shelf.Leaf, key: str, raw: Any, others: tuple[str, ...]) -> str:
-    """The sentence for a key that neither the leaf nor the grammar has."""
-    hint = did_you_mean(key, others)
-    if hint and not did_you_mean(key, leaf.params):
-        return f"'{leaf.name}' has no parameter '{key}'.{hint}"
-    return unknown_parameter(leaf, key, raw)
-
-
-def report(converter: Converter, path: str, reading: Reading) -> None:
-    """Turn a converter's issues into faults below `path`."""
-    for issue in converter.issues:
-        reading.fault(issue.code, f"{path}{issue.sub}", issue.text, key=issue.key, replacement=issue.replacement)
-    converter.issues.clear()

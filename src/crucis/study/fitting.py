@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import product
+from functools import partial
 from typing import Any
 
 from .. import shelf
-from .analyses import report, unknown_key
 from .axes import dollars
 from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
-from .design import kept
+from .coverage import Cell, Coverage
+from .entries import report, unknown_key
 from .levels import Levels
-from .matching import allowed
 from .scalars import show
-from .spec import Dollar, Filter, LeafRef, Stage, Study
+from .spec import Dollar, LeafRef, Stage, Study
 from .stages import RESERVED
 from .tree import BAD, Reading, has_bad
 from .values import WRITTEN, Converter
-
-_MAX_CELLS = 100_000
-Cell = dict[str, str]
 
 
 @dataclass
@@ -32,6 +27,7 @@ class Fitting:
     study: Study
     levels: Levels
     reading: Reading
+    coverage: Coverage
     leaves: dict[str, list[tuple[shelf.Leaf, Cell]]] = field(default_factory=dict)  # stage -> its leaves
 
     def check(self) -> None:
@@ -41,56 +37,6 @@ class Fitting:
             self._subject(stage)
             self._params(stage)
             self._kinds(stage)
-
-    # -- cells that exist -------------------------------------------------------------------------------------
-
-    @cached_property
-    def _filters(self) -> dict[str, tuple[list[Filter], list[Filter]]]:
-        """Per stage: the `only` and `except` that decide whether its cells exist, its inputs' included."""
-        out: dict[str, tuple[list[Filter], list[Filter]]] = {}
-
-        def of(name: str, on_way: tuple[str, ...]) -> tuple[list[Filter], list[Filter]]:
-            if name in out:
-                return out[name]
-            stage = self.study.stages.get(name)
-            if stage is None or name in on_way:
-                return [], []
-            only, exclude = [stage.only], [stage.exclude]
-            for ref in stage.of.values():
-                if ref.at or stage.pool:
-                    continue  # an axis that is fixed or pooled reads other cells than its own
-                for mine, theirs in zip((only, exclude), of(ref.name, (*on_way, name)), strict=True):
-                    mine += theirs
-            out[name] = only, exclude
-            return out[name]
-
-        for name in self.study.stages:
-            of(name, ())
-        return out
-
-    def cells(self, stage: Stage, factors: tuple[str, ...]) -> Iterator[Cell]:
-        """Combinations of these factors that some cell of the stage has; all of them if there are too many to try."""
-        only, exclude = self._filters[stage.name]
-        filters = [self.study.only, self.study.exclude, *only, *exclude]
-        named = {factor for one in filters for conditions in one for factor, _ in conditions}
-        involved = [name for name in self.study.factors if name in named or name in factors]
-        size = 1
-        for name in involved:
-            size *= len(self.study.factors[name].levels)
-        if size > _MAX_CELLS:
-            involved, filters = list(factors), []
-        seen = set()
-        for labels in product(*(self.study.factors[name].labels for name in involved)):
-            cell = dict(zip(involved, labels, strict=True))
-            chosen = tuple(cell[name] for name in factors)
-            if chosen in seen or (filters and not self._exists(cell, only, exclude)):
-                continue
-            seen.add(chosen)
-            yield {name: cell[name] for name in factors}
-
-    def _exists(self, cell: Cell, only: list[Filter], exclude: list[Filter]) -> bool:
-        pairs = [(self.study.only, self.study.exclude), *zip(only, exclude, strict=True)]
-        return all(kept(self.study, wanted, unwanted, cell) for wanted, unwanted in pairs)
 
     # -- the leaf ---------------------------------------------------------------------------------------------
 
@@ -108,7 +54,7 @@ class Fitting:
             if leaf:
                 found.append((leaf, {}))
         else:
-            for cell in self.cells(stage, (stage.leaf.name,)):
+            for cell in self.coverage.cells(stage, (stage.leaf.name,)):
                 value = self._lookup(stage.leaf, cell, path, stage)
                 name = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else value
                 if value is BAD:
@@ -143,12 +89,12 @@ class Fitting:
 
     def _missing_field(self, dollar: Dollar, path: str, stage: Stage) -> None:
         factor = self.study.factors[dollar.name]
-        covered = {cell[dollar.name] for cell in self.cells(stage, (dollar.name,))}
+        covered = {cell[dollar.name] for cell in self.coverage.cells(stage, (dollar.name,))}
         lacking = [lv.label for lv in factor.levels if lv.label in covered and dollar.field not in (lv.fields or {})]
         names = f"{', '.join(lacking[:-1])} and {lacking[-1]}" if len(lacking) > 1 else lacking[0]
         self.reading.fault(
-            "no-field", path, f"{dollar} is missing in the level{'s' * (len(lacking) > 1)} {names}, which this stage covers. "
-            "Add it, or give the stage 'only'.",
+            "no-field", path, f"{dollar} is missing in the level{'s' * (len(lacking) > 1)} {names}, "
+            "which this stage covers. Add it, or give the stage 'only'.",
         )  # fmt: skip
 
     # -- what a verb takes ------------------------------------------------------------------------------------
@@ -160,7 +106,12 @@ class Fitting:
             if "net" not in has and not stage.of:
                 say("no-subject", path, "trains nothing. Write net: NET, or of: STAGE to continue from a model.")
             if "net" in has and stage.of:
-                say("two-subjects", f"{path}.net", "'net' starts a new network and 'of' continues one. Remove one.", key=True)
+                say(
+                    "two-subjects",
+                    f"{path}.net",
+                    "'net' starts a new network and 'of' continues one. Remove one.",
+                    key=True,
+                )
             if "data" not in has and not stage.of:
                 say("no-data", path, "no data. Write data: DATA SET.")
             if "split" in has:
@@ -169,7 +120,11 @@ class Fitting:
         if "recipe" in has:
             say("no-meaning", f"{path}.recipe", f"a recipe is for training; '{stage.verb}' has none.", key=True)
         if "net" in has and (stage.of or stage.verb == "perturb"):
-            text = "'of' already says what is worked on." if stage.of else "a perturbation works on a trained model: of: STAGE."
+            text = (
+                "'of' already says what is worked on."
+                if stage.of
+                else "a perturbation works on a trained model: of: STAGE."
+            )
             say("two-subjects", f"{path}.net", f"{text} Remove 'net'.", key=True)
         elif not stage.of and "net" not in has:
             also = ", or net: and data: for an untrained network" if stage.verb == "measure" else ""
@@ -206,15 +161,17 @@ class Fitting:
         name = next((inner for inner, outer in WRITTEN.items() if outer == key), key)
         grammar = key in GRAMMAR and key not in leaf.params
         if not grammar and (name not in leaf.params or key in WRITTEN):
-            known = [*RESERVED, *GRAMMAR] if stage.verb == "train" else [*RESERVED, *(k for k in GRAMMAR if k != "recipe")]
+            known = (
+                [*RESERVED, *GRAMMAR] if stage.verb == "train" else [*RESERVED, *(k for k in GRAMMAR if k != "recipe")]
+            )
             text = unknown_key(leaf, key, raw, tuple(known))
             self.reading.fault("unknown-parameter", path, text, key=True)
             return
         found = list(dollars(raw))
-        for cell in self.cells(stage, tuple(dict.fromkeys(d.name for d in found))) if found else [{}]:
+        for cell in self.coverage.cells(stage, tuple(dict.fromkeys(d.name for d in found))) if found else [{}]:
             if any(cell.get(factor, label) != label for factor, label in at.items()):
                 continue
-            value = substitute(raw, lambda d, cell=cell: self._lookup(d, cell, path, stage))
+            value = substitute(raw, partial(self._lookup, cell=cell, path=path, stage=stage))
             if has_bad(value):
                 continue
             converter = self._converter()
@@ -223,7 +180,10 @@ class Fitting:
             else:
                 converter.value(leaf.params[name], value)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
-            if isinstance(raw, Dollar) and (base := self.levels.paths.get((raw.name, cell[raw.name]))) in self.levels.generated:
+            if (
+                isinstance(raw, Dollar)
+                and (base := self.levels.paths.get((raw.name, cell[raw.name]))) in self.levels.generated
+            ):
                 for issue in converter.issues:  # the parts of a generated level are written in its generator
                     last = issue.sub.rpartition(".")[2] or raw.field or ""
                     self.reading.fault(issue.code, f"{base}.{last}", issue.text, key=issue.key)
@@ -238,10 +198,10 @@ class Fitting:
         if net is None or data is None:
             return
         found = tuple(dict.fromkeys(d.name for d in dollars((net, data))))
-        for cell in self.cells(stage, found) if found else [{}]:
+        for cell in self.coverage.cells(stage, found) if found else [{}]:
             pair = []
             for home, raw in (("nets", net), ("data", data)):
-                value = substitute(raw, lambda d, cell=cell: self._quiet(d, cell))
+                value = substitute(raw, partial(self._quiet, cell=cell))
                 if has_bad(value):
                     break
                 converter = self._converter()
@@ -264,40 +224,10 @@ class Fitting:
         if not takes or not gives or gives in takes:
             return
         where = f"cell {', '.join(f'{k}={v}' for k, v in cell.items())}: " if cell else ""
-        way = f"Exclude it (except: [{{{', '.join(f'{k}: {v}' for k, v in cell.items())}}}]) or pair" if cell else "Pair"
+        way = (
+            f"Exclude it (except: [{{{', '.join(f'{k}: {v}' for k, v in cell.items())}}}]) or pair" if cell else "Pair"
+        )
         self.reading.fault(
             "kinds", f"stages.{stage.name}", f"{where}'{net.name}' takes {' or '.join(f'{kind}s' for kind in takes)}, "
             f"'{data.name}' gives {gives}s. {way} net and data as fields of one factor.", key=True,
         )  # fmt: skip
-
-
-def unused(study: Study, reading: Reading) -> None:
-    """Factors that no stage mentions, and filters that leave no cell."""
-    used = {name for stage in study.stages.values() for name in stage.mentions}
-    for name in study.factors:
-        if name not in used and name not in reading.broken and not (reading.broken & set(_stage_names(reading))):
-            text = f"no stage uses ${name}, so it would vary nothing. Use it or remove it."
-            reading.fault("unused", f"factors.{name}", text, key=True)
-
-
-def _stage_names(reading: Reading) -> list[str]:
-    return [path.split(".")[1] for path in reading.places if path.startswith("stages.") and path.count(".") == 1]
-
-
-def empty(study: Study, reading: Reading) -> None:
-    """A pair of filters that contradict each other."""
-    for path, only, exclude in [("", study.only, study.exclude)] + [
-        (f"stages.{stage.name}.", stage.only, stage.exclude) for stage in study.stages.values()
-    ]:
-        factors = list(dict.fromkeys(name for one in (only, exclude) for conditions in one for name, _ in conditions))
-        size = 1
-        for name in factors:
-            size *= len(study.factors[name].levels)
-        if not factors or size > _MAX_CELLS:
-            continue
-        cells = product(*(study.factors[name].labels for name in factors))
-        if not any(kept(study, only, exclude, dict(zip(factors, cell, strict=True))) for cell in cells):
-            reading.fault("no-cell", f"{path}{'only' if only else 'except'}", "leaves no cell. Widen it.")
-
-
-__all__ = ["Fitting", "allowed", "empty", "unused"]

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import Fault, StudyError, did_you_mean
 from . import merge, scalars, text
 from .analyses import Results
-from .axes import DesignError, axes_of, stage_order
-from .fitting import Fitting, empty, unused
-from .levels import MAX_SEEDS, Levels, check_name, read_filter, read_seeds
-from .spec import Place, Stage, Study
+from .axes import DesignError, stage_order
+from .connections import check_checkpoints, check_seeds, closed
+from .constants import Constants
+from .coverage import Coverage, empty, unused
+from .filters import read_filter, read_seeds
+from .fitting import Fitting
+from .levels import Levels, check_name
+from .spec import Study
 from .stages import Stages
 from .tree import BAD, Node, Reading, plain
 
 SUFFIXES = (".yaml", ".yml")
 
 
-def load_study(
-    source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False
-) -> Study:
+def load_study(source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False) -> Study:
     """Read a study file, or a shipped protocol by its name.
 
     Args:
@@ -58,12 +59,15 @@ def check_study(
         study = _Loader(reading, folder, preset, yes).load(own, sets)
     order = {shown: 0}
     faults = sorted(
-        dict.fromkeys(reading.faults.items), key=lambda fault: (order.get(fault.file, 1), fault.file, fault.line, fault.column)
+        dict.fromkeys(reading.faults.items),
+        key=lambda fault: (order.get(fault.file, 1), fault.file, fault.line, fault.column),
     )
     return (None if any(not fault.note for fault in faults) else study), faults
 
 
-def study_from_text(words: str, folder: Path, *, file: str = "study.yaml", **options: Any) -> tuple[Study | None, list[Fault]]:
+def study_from_text(
+    words: str, folder: Path, *, file: str = "study.yaml", **options: Any
+) -> tuple[Study | None, list[Fault]]:
     """As `check_study`, for a text that lies in no file; `folder` is where own leaves are looked for."""
     reading = Reading(file)
     own = text.read(words, file, reading.faults)
@@ -96,11 +100,7 @@ class _Loader:
         self.reading.index(tree)
         raw = plain(tree)
         self._unique(raw)
-        study = self._study(raw, merged)
-        if study is None:
-            return None
-        self._judge(study)
-        return study
+        return self._study(raw, merged)
 
     def _constants(self, tree: Node) -> Node:
         """Replace `$` of `let`; the section itself is used up."""
@@ -112,7 +112,7 @@ class _Loader:
         for name in lets.data if lets else ():
             self.reading.keys.setdefault(f"let.{name}", lets.keys[name])
             check_name(name, f"let.{name}", self.reading)
-        constants = merge.Constants(lets, self.reading)
+        constants = Constants(lets, self.reading)
         out = Node({}, tree.place, tree.keys)
         for key, node in tree.data.items():
             if key not in ("let", "presets", "uses", "gates"):
@@ -127,18 +127,20 @@ class _Loader:
             for name in entries if isinstance(entries, Mapping) else ():
                 if name in seen:
                     self.reading.fault(
-                        "twice", f"{section}.{name}", f"'{name}' is also in '{seen[name]}'. One name, one thing.", key=True
+                        "twice",
+                        f"{section}.{name}",
+                        f"'{name}' is also in '{seen[name]}'. One name, one thing.",
+                        key=True,
                     )
                 seen[name] = section
 
     # -- the parts --------------------------------------------------------------------------------------------
 
-    def _study(self, raw: dict[str, Any], merged: merge.Merge) -> Study | None:
+    def _study(self, raw: dict[str, Any], merged: merge.Merge) -> Study:
         reading = self.reading
         name = self._name(raw)
         levels = Levels(reading, frozenset(re.findall(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*", repr(raw))))
         levels.read(raw.get("factors"))
-        self.levels = levels
         stages = Stages(reading, self.folder, levels.factors)
         stages.read(raw.get("stages"))
         results = Results(reading, self.folder, levels.factors)
@@ -151,7 +153,7 @@ class _Loader:
         question = raw.get("question")
         if question is not None and not isinstance(question, str) and question is not BAD:
             reading.fault("wrong-type", "question", f"expected a text, got {scalars.show(question)}.")
-        return Study(
+        study = Study(
             name, self.folder, reading.file, question if isinstance(question, str) else None, levels.factors,
             read_filter(raw.get("only"), "only", levels.factors, reading),
             read_filter(raw.get("except"), "except", levels.factors, reading),
@@ -159,15 +161,17 @@ class _Loader:
             self._budget(raw), merged.base, self.preset, tuple(dict.fromkeys(merged.changed)),
             self._resolved(raw, levels, stages, analyses), dict(reading.places),
         )  # fmt: skip
+        self._judge(study, levels, raw)
+        return study
 
     def _name(self, raw: Mapping[str, Any]) -> str:
         name = raw.get("study")
         if name is None:
             self.reading.fault("no-name", "", "no name. Write study: NAME in the first line.")
-        elif name is not BAD and not isinstance(name, str):
-            self.reading.fault("bad-name", "study", f"expected a name, got {scalars.show(name)}.")
-        elif name is not BAD:
+        elif isinstance(name, str):
             check_name(name, "study", self.reading)
+        elif name is not BAD:
+            self.reading.fault("bad-name", "study", f"expected a name, got {scalars.show(name)}.")
         return name if isinstance(name, str) else ""
 
     def _budget(self, raw: Mapping[str, Any]) -> float | None:
@@ -190,112 +194,24 @@ class _Loader:
 
     # -- what connects the parts ------------------------------------------------------------------------------
 
-    def _judge(self, study: Study) -> None:
+    def _judge(self, study: Study, levels: Levels, raw: Mapping[str, Any]) -> None:
+        """Checks that need more than one entry; they see only what could be read."""
         reading = self.reading
-        unused(study, reading)
+        unused(study.factors, raw.get("stages"), reading)
         empty(study, reading)
-        sound = self._without_circles(study)
-        if sound is None:
-            return
-        study = _closed(sound, reading)
-        Fitting(study, self.levels, reading).check()
-        self._seeds(study)
-        self._checkpoints(study)
-        self._meaning(study)
-
-    def _without_circles(self, study: Study) -> Study | None:
+        study = closed(study, reading)
         try:
             stage_order(study)
         except DesignError as error:
-            first = error.names[0] if error.names else ""
-            reading = self.reading
-            reading.fault("circle", "stages", str(error), at=reading.place(f"stages.{first}", key=True))
-            return None
-        return study
-
-    def _seeds(self, study: Study) -> None:
-        axes = axes_of(study)
-        for stage in study.stages.values():
-            if stage.seeds is None or "seed" in stage.pool:
-                continue
-            for ref in stage.of.values():
-                if ref.name in axes.seeds and axes.seeds[ref.name] and ref.axis("seed") is None:
-                    self.reading.fault(
-                        "seeded-input", f"stages.{stage.name}.seeds",
-                        f"its input '{ref.name}' has seeds already. Set seeds there, or pool: seed here.",
-                    )  # fmt: skip
-                    break
-        if self.yes:
+            place = reading.place(f"stages.{error.names[0]}" if error.names else "stages", key=True)
+            reading.fault("circle", "stages", str(error), at=place)
             return
-        if len(study.seeds) > MAX_SEEDS:
-            self._many(study, len(study.seeds), "seeds")
-        for stage in study.stages.values():
-            if stage.seeds and len(stage.seeds) > MAX_SEEDS:
-                self._many(study, len(stage.seeds), f"stages.{stage.name}.seeds")
-
-    def _many(self, study: Study, count: int, path: str) -> None:
-        from .design import cells
-
-        size = 1
-        for factor in study.factors.values():
-            size *= len(factor.levels)
-        number = len(cells(study)) if size <= 100_000 else size
-        fit = Fitting(study, self.levels, self.reading)
-        axes = axes_of(study).factors
-        trained = sum(
-            sum(1 for _ in fit.cells(stage, axes[stage.name])) for stage in study.stages.values() if stage.verb == "train"
-        )
-        self.reading.fault(
-            "many-seeds", path, f"{count} seeds, {count} replicates of {number} cell{'s' * (number != 1)}, "
-            f"{trained * count} training steps. If one seed with the value {count} was meant: seeds: [{count}]. "
-            f"If {count} were meant: crucis run --yes.",
-        )  # fmt: skip
-
-    def _checkpoints(self, study: Study) -> None:
-        """`@at` of a stage's subject: only models have checkpoints, and `best` needs a metric that selects."""
-        for stage in study.stages.values():
-            for role, ref in stage.of.items():
-                at, other = ref.axis("at"), study.stages.get(ref.name)
-                path = f"stages.{stage.name}.of" + ("" if role == "of" else f".{role}")
-                if at is None or other is None:
-                    continue
-                if other.verb not in ("train", "perturb"):
-                    self._no_checkpoints(study, ref.name, other, at, path)
-                elif at == "best" and other.verb == "train" and "select" not in other.params:
-                    self.reading.fault(
-                        "no-best", path, f"'{ref.name}' has no best checkpoint, because it names no 'select'. "
-                        f"Add select: accuracy to {ref.name}, or use @at=last.",
-                    )  # fmt: skip
-
-    def _no_checkpoints(self, study: Study, name: str, stage: Stage, at: Any, path: str) -> None:
-        models = [ref.name for ref in stage.of.values() if study.stages[ref.name].verb in ("train", "perturb")]
-        hint = f"; did you mean of: {models[0]}@at={at}?" if models else "."
-        self.reading.fault(
-            "no-checkpoints", path,
-            f"'{name}' is a measurement and has no checkpoints. Only train and perturb leave models{hint}",
-        )  # fmt: skip
-
-    def _meaning(self, study: Study) -> None:
-        """What the other half of the language says about columns, axes, analyses and claims."""
+        coverage = Coverage(study)
+        Fitting(study, levels, reading, coverage).check()
+        check_seeds(study, coverage, reading, yes=self.yes)
+        check_checkpoints(study, reading)
         if not (Path(__file__).parent / "semantics.py").is_file():
             return
         from . import semantics
 
-        for fault in semantics.faults(study):
-            self.reading.faults.items.append(fault)
-
-
-def _closed(study: Study, reading: Reading) -> Study:
-    """The study without entries that rest on something broken, so that consequences are not reported."""
-    stages = dict(study.stages)
-    while True:
-        lost = [name for name, stage in stages.items() if any(ref.name not in stages for ref in stage.of.values())]
-        if not lost:
-            break
-        for name in lost:
-            del stages[name]
-            reading.broken.add(name)
-    return replace(study, stages=stages) if len(stages) < len(study.stages) else study
-
-
-__all__ = ["Place", "check_study", "load_study", "study_from_text"]
+        reading.faults.items += semantics.faults(study)

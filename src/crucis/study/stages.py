@@ -9,10 +9,11 @@ from typing import Any
 
 from .. import shelf
 from ..errors import did_you_mean
-from .analyses import like, one_verb
 from .axes import dollars
-from .levels import check_name, read_filter, read_seeds
-from .merge import TEXTS
+from .constants import TEXTS
+from .entries import like, one_verb
+from .filters import read_filter, read_seeds
+from .levels import check_name
 from .references import parse_dollar, parse_ref
 from .scalars import show
 from .spec import VERBS, Dollar, Factor, LeafRef, Ref, Stage
@@ -56,7 +57,9 @@ class Stages:
 
     def _stage(self, name: str, body: dict[str, Any], path: str) -> Stage | None:
         if "winner_of" in body:
-            self.reading.fault("later", f"{path}.winner_of", "'winner_of' comes with a later version of Crucis.", key=True)
+            self.reading.fault(
+                "later", f"{path}.winner_of", "'winner_of' comes with a later version of Crucis.", key=True
+            )
             return None
         verb = one_verb(body, path, VERBS, self.reading, "A stage")
         if verb is None:
@@ -76,7 +79,9 @@ class Stages:
         if isinstance(leaf, LeafRef):
             twice = set(leaf.params) & set(params)
             for key in sorted(twice):
-                self.reading.fault("twice", f"{path}.{key}", f"written twice, also inside '{leaf.name}'. Remove one.", key=True)
+                self.reading.fault(
+                    "twice", f"{path}.{key}", f"written twice, also inside '{leaf.name}'. Remove one.", key=True
+                )
         self._because(body.get("because"), f"{path}.because")
         mentioned = {dollar.name for dollar in dollars((leaf, params, list(of.values())))}
         seeds = read_seeds(body["seeds"], f"{path}.seeds", self.reading) if "seeds" in body else None
@@ -100,12 +105,15 @@ class Stages:
         if isinstance(raw, str) and raw.startswith("$"):
             found = self.brought(raw, path)
             return found if isinstance(found, Dollar) else None
-        name, params = raw, {}
+        name: Any = raw
+        params: Mapping[str, Any] = {}
         if isinstance(raw, Mapping):
             noun = shelf.SHELVES[verb].noun
             if len(raw) != 1 or not isinstance(next(iter(raw.values())), Mapping):
                 self.reading.fault(
-                    "not-a-leaf", path, f"{show(raw)}: a {noun} with parameters is written {{name: {{parameter: value}}}}."
+                    "not-a-leaf",
+                    path,
+                    f"{show(raw)}: a {noun} with parameters is written {{name: {{parameter: value}}}}.",
                 )
                 return None
             name, params = next(iter(raw.items()))
@@ -151,14 +159,18 @@ class Stages:
             if isinstance(value, Dollar) and not self._known_dollar(value, path):
                 return None
         if ref.use:
-            self.reading.fault("later", path, f"'{ref.use}/': other studies ('uses') come with a later version of Crucis.")
+            self.reading.fault(
+                "later", path, f"'{ref.use}/': other studies ('uses') come with a later version of Crucis."
+            )
             return None
         if ref.name not in self.names:
             if ref.name not in self.reading.broken:
                 self._no_stage(ref.name, path)
             return None
         if ref.column is not None:
-            self.reading.fault("bad-reference", path, f"{ref} is a column; a stage works on a stage. Write of: {ref.name}.")
+            self.reading.fault(
+                "bad-reference", path, f"{ref} is a column; a stage works on a stage. Write of: {ref.name}."
+            )
             return None
         return ref
 
@@ -223,6 +235,8 @@ class Stages:
         fields = sorted({one for level in factor.levels for one in (level.fields or {})})
         if dollar.field in fields:
             return True
-        hint = did_you_mean(dollar.field, fields) or (f" Fields: {', '.join(fields)}." if fields else " Its levels have none.")
+        hint = did_you_mean(dollar.field, fields) or (
+            f" Fields: {', '.join(fields)}." if fields else " Its levels have none."
+        )
         self.reading.fault("no-field", path, f"no level of '{factor.name}' has a field '{dollar.field}'.{hint}")
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..errors import Faults
 from . import scalars
 from .spec import Place
 from .tree import BAD, Node
+from .yaml_faults import ALIAS, explain
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -56,7 +56,7 @@ def read_file(path: Path, shown: str, faults: Faults) -> Node | None:
 
 
 def read(text: str, file: str, faults: Faults) -> Node | None:
-    """The tree of a study's text, or None if it cannot be read at all; faults are added, `BAD` stands in their place."""
+    """The tree of a study's text, or None if it cannot be read at all; where a fault is added stands `BAD`."""
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         faults.add("too-long", "larger than 1 MiB, which no study is.", file=file)
         return None
@@ -67,7 +67,7 @@ def read(text: str, file: str, faults: Faults) -> Node | None:
     except _Stop:
         return None
     except (yaml.YAMLError, UnicodeError) as error:
-        _explain(error, text, file, faults)
+        explain(error, text, file, faults)
         return None
     if root is None:
         faults.add("empty", "the file holds no study. The smallest: crucis new first", file=file, line=1, column=1)
@@ -252,8 +252,8 @@ class _Composer:
             self._decorated(event, place, path)
         if key == "<<" and event.implicit[0]:
             self._fault(
-                "merge-key", "merge keys are not used here. Write 'like: STAGE' to repeat a stage, 'let' for a constant.",
-                place,
+                "merge-key",
+                "merge keys are not used here. Write 'like: STAGE' to repeat a stage, 'let' for a constant.", place,
             )  # fmt: skip
             top.key = ""
         elif not key:
@@ -268,99 +268,28 @@ class _Composer:
             self.stack[-1].key = ""
             return
         if not (self.stack and self.stack[-1].key == "" and isinstance(self.stack[-1].node.data, dict)):
-            self._fault("alias", _ALIAS.format(event.anchor), place)
+            self._fault("alias", ALIAS.format(event.anchor), place)
         self._place(Node(BAD, place))
 
 
-_ALIAS = "'*{0}' is a YAML alias; aliases are not used here. For the stage write {0}, for a factor ${0}."
-_INNER = re.compile(r"(?:^|[\s{,\[])([^\s{},\[\]:][^{},\[\]]*?):\s+([^\s{},\[\]'\"#][^{},\[\]\n]*?):(?=\s|$)\s*(.*)$")
+# --- the other way -------------------------------------------------------------------------------------------
 
 
-def _explain(error: Exception, text: str, file: str, faults: Faults) -> None:
-    """One helpful fault for text that is not YAML at all."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    lines = text.split("\n")
-    if mark is None:
-        faults.add("yaml", _character(error), file=file, line=1, column=1)
-        return
-    row, column = min(mark.line, len(lines) - 1), mark.column
-    start = getattr(error, "context_mark", None)
-    scanning = getattr(error, "context", None) or ""
-    if start is not None and ("alias" in scanning or "anchor" in scanning):
-        word = re.match(r"[*&]?([\w.-]*)", lines[min(start.line, len(lines) - 1)][start.column :])
-        name = word[1] if word and word[1] else "name"
-        code, body = ("alias", _ALIAS.format(name)) if "alias" in scanning else ("anchor", f"'&{name}' starts a YAML "
-            "anchor; anchors are not used here. Quote the text if one is meant.")  # fmt: skip
-        faults.add(code, body, file=file, line=start.line + 1, column=start.column + 1)
-        return
-    for at in (row, row - 1):
-        inner = _INNER.search(lines[at]) if 0 <= at < len(lines) else None
-        if inner:
-            _second_colon(inner, lines, at, file, faults)
-            return
-    problem = getattr(error, "problem", None) or "not readable"
-    faults.add(
-        "yaml", f"not YAML: {_plainly(problem, scanning)}", path="", file=file, line=row + 1, column=column + 1,
-    )  # fmt: skip
+class _Dumper(yaml.SafeDumper):
+    """Writes plain data so that `read` gives it back."""
 
 
-def _second_colon(inner: re.Match[str], lines: list[str], row: int, file: str, faults: Faults) -> None:
-    key, value, rest = inner[1].strip(), inner[2], inner[3]
-    if rest.startswith(("{", "[")):
-        whole = rest[: rest.rfind("}") + 1] or rest
-        if whole.count("}") > whole.count("{"):
-            whole = whole[: len(whole) - (whole.count("}") - whole.count("{"))].rstrip()
-        faults.add(
-            "inner-mapping", f"'{value}: ' starts a mapping inside a value. Write {{{value}: {whole}}}.",
-            file=file, line=row + 1, column=inner.start(2) + 1,
-        )  # fmt: skip
-        return
-    quoted = lines[row][inner.start(2) :].strip().rstrip(",}]")
-    faults.add(
-        "second-colon",
-        f"a second ': ' on one line starts a mapping. Quote the text: {key}: \"{quoted}\"",
-        path=_block_path(lines, row, key), file=file, line=row + 1, column=inner.end(2) + 1,
-    )  # fmt: skip
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    try:
+        same = scalars.resolve(value) == value and not isinstance(scalars.resolve(value), (bool, int, float))
+    except scalars.ScalarError:
+        same = False
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if same else "'")
 
 
-def _block_path(lines: list[str], row: int, key: str) -> str:
-    """The dotted path of a key, from the indentation of the lines above."""
-    indent = len(lines[row]) - len(lines[row].lstrip())
-    parts = [key]
-    for line in reversed(lines[:row]):
-        match = re.match(r"( *)([\w-]+):", line)
-        if match and len(match[1]) < indent:
-            parts.append(match[2])
-            indent = len(match[1])
-    return ".".join(reversed(parts))
+_Dumper.add_representer(str, _text)
 
 
-def _character(error: Exception) -> str:
-    code = getattr(error, "character", None)
-    shown = f"U+{code:04X}" if isinstance(code, int) else "a control character"
-    return f"{shown} cannot stand in a text file. Remove it."
-
-
-_PLAIN = (
-    ("could not find expected ':'", "a key without ': ' behind it. Check the line above and the indentation."),
-    ("did not find expected ',' or '}'", "a '{' is not closed, or a ',' is missing before this."),
-    ("did not find expected ',' or ']'", "a '[' is not closed, or a ',' is missing before this."),
-    ("did not find expected key", "a key is expected here. Check the indentation and the line above."),
-    ("mapping values are not allowed", "a ': ' cannot stand here. Quote the text, or check the indentation."),
-    ("found unexpected end of stream", "a quote is opened and never closed."),
-    ("cannot start any token", "this character cannot begin a word. Quote the text."),
-    ("did not find expected '-' indicator", "the entries of a list stand at one indentation, each after '- '."),
-    ("did not find expected <document start>", "this stands outside of the study. Check the indentation."),
-    (
-        "block sequence entries are not allowed",
-        "a '- ' cannot stand here. Put the list on lines of its own, or in [...].",
-    ),
-    ("unknown escape character", 'a backslash in "..." starts an escape. Use single quotes.'),
-)
-
-
-def _plainly(problem: str, context: str) -> str:
-    for known, sentence in _PLAIN:
-        if known in problem:
-            return sentence
-    return f"{context + ': ' if context else ''}{problem}."
+def dump(value: Any) -> str:
+    """Plain data as the text of a study: sections on lines of their own, entries in one line where they are short."""
+    return yaml.dump(value, Dumper=_Dumper, default_flow_style=None, sort_keys=False, width=120, allow_unicode=True)

@@ -22,7 +22,7 @@ BAD = _Bad()
 
 @dataclass
 class Node:
-    """A scalar, a list of nodes, or a mapping from texts to nodes, with its place; `keys` are the places of the keys."""
+    """A scalar, a list of nodes, or a mapping from texts to nodes, with its place; `keys`: places of its keys."""
 
     data: Any
     place: Place
@@ -109,3 +109,10 @@ class Reading:
             code, text, path=path, file=place.file or self.file, line=place.line, column=place.column,
             replacement=replacement, note=note,
         )  # fmt: skip
+
+
+def below(node: Node) -> Iterator[Node]:
+    """The node and all nodes inside it."""
+    yield node
+    for _, item, _ in walk(node):
+        yield item

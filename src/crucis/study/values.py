@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,16 +13,13 @@ from ..errors import did_you_mean, nearest
 from ..lengths import Length
 from ..shelf import Leaf, Param
 from ..source import SourceError
+from .kinds import in_words, kinds_of, short
 from .scalars import bare, looks_like_number, number, show
 from .spec import LeafRef
 from .tree import BAD
 
 DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "int_log_uniform", "choice")
 WRITTEN = {"length": "for", "models": "from", "targets": "with"}  # parameters whose written name is a Python keyword
-_WORDS = {
-    "int": "an integer", "float": "a number", "bool": "true or false", "str": "a text", "Length": "a length such as "
-    "'30 epochs'", "LengthOrShare": "a share such as 5% or a length such as '3 epochs'", "View": "a view",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,56 +31,6 @@ class Issue:
     text: str
     key: bool = False
     replacement: str | None = None
-
-
-@cache
-def kinds_of(annotation: str) -> tuple[Any, ...]:
-    """Alternatives of an annotation: names, `("list", alternatives)` or `("literal", values)`; `any` if unknown."""
-    try:
-        return _kinds(ast.parse(annotation, mode="eval").body)
-    except SyntaxError:
-        return ("any",)
-
-
-def _kinds(node: ast.expr) -> tuple[Any, ...]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return (*_kinds(node.left), *_kinds(node.right))
-    if isinstance(node, ast.Constant):
-        return ("none",) if node.value is None else kinds_of(str(node.value))
-    if isinstance(node, ast.Subscript):
-        head = _kinds(node.value)[0]
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if head == "Literal":
-            return (("literal", tuple(item.value for item in inner if isinstance(item, ast.Constant))),)
-        if head in ("list", "tuple", "Sequence"):
-            return (("list", _kinds(inner[0])),)
-        if head == "Optional":
-            return (*_kinds(inner[0]), "none")
-        return ("View",) if head == "View" else ("any",)
-    if isinstance(node, ast.Name):
-        return (node.id,)
-    if isinstance(node, ast.Attribute):
-        return (node.attr,)
-    return ("any",)
-
-
-def in_words(kinds: tuple[Any, ...], home: str | None = None) -> str:
-    """What is expected, with its article."""
-    out = []
-    for kind in kinds:
-        if isinstance(kind, tuple) and kind[0] == "list":
-            short = "/".join(str(item) if isinstance(item, str) else "list" for item in kind[1])
-            out.append(f"a list of {shelf.SHELVES[home].plural if short == 'Leaf' and home else short}")
-        elif isinstance(kind, tuple):
-            out.append(f"one of {', '.join(map(str, kind[1]))}")
-        elif kind == "Leaf":
-            noun = shelf.SHELVES[home].noun if home else "leaf"
-            out.append(f"an {noun}" if noun[0] in "aeiou" else f"a {noun}")
-        elif kind == "none":
-            out.append("none")
-        else:
-            out.append(_WORDS.get(kind, kind))
-    return " or ".join(out)
 
 
 class Converter:
@@ -143,7 +89,7 @@ class Converter:
             if len(raw) != 1:
                 return self._issue(
                     "not-a-leaf", sub,
-                    f"{show(raw)} has {len(raw)} keys; {noun} with parameters is written {{name: {{parameter: value}}}}.",
+                    f"{show(raw)} has {len(raw)} keys; {noun} with parameters: {{name: {{parameter: value}}}}.",
                 )  # fmt: skip
             name, params = next(iter(raw.items()))
             if name in DISTRIBUTIONS:
@@ -153,7 +99,9 @@ class Converter:
             if not isinstance(params, Mapping):
                 self.leaf(home, name, sub)
                 return self._issue(
-                    "not-a-leaf", f"{sub}.{name}", f"expected the parameters of '{name}' as a mapping, got {show(params)}."
+                    "not-a-leaf",
+                    f"{sub}.{name}",
+                    f"expected the parameters of '{name}' as a mapping, got {show(params)}.",
                 )
         else:
             name, params = raw, {}
@@ -177,7 +125,9 @@ class Converter:
         for name, param in leaf.params.items():
             if param.required and name not in out and name not in known:
                 written = WRITTEN.get(name, name)
-                self._issue("missing-parameter", sub, f"'{leaf.name}' needs {written} ({in_words(kinds_of(param.type))}).")
+                self._issue(
+                    "missing-parameter", sub, f"'{leaf.name}' needs {written} ({in_words(kinds_of(param.type))})."
+                )
         return out
 
     # -- values -----------------------------------------------------------------------------------------------
@@ -203,7 +153,11 @@ class Converter:
 
     def _any(self, param: Param, kinds: tuple[Any, ...], raw: Any, sub: str) -> Any:
         literals = tuple(v for kind in kinds if isinstance(kind, tuple) and kind[0] == "literal" for v in kind[1])
-        if literals and not isinstance(raw, (list, Mapping)) and any(type(raw) is type(v) and raw == v for v in literals):
+        if (
+            literals
+            and not isinstance(raw, (list, Mapping))
+            and any(type(raw) is type(v) and raw == v for v in literals)
+        ):
             return raw
         if "none" in kinds and (raw is None or raw == "none"):
             return None
@@ -268,7 +222,9 @@ class Converter:
             name = WRITTEN.get(param.name, param.name)
             if raw in self.factors:
                 hint = f" There is a factor of that name; write ${raw}."
-            return self._issue("not-a-choice", sub, f"{name} has no choice '{raw}'.{hint} Choices: {', '.join(map(str, values))}.")
+            return self._issue(
+                "not-a-choice", sub, f"{name} has no choice '{raw}'.{hint} Choices: {', '.join(map(str, values))}."
+            )
         if any(kind in ("Length", "LengthOrShare") for kind in kinds) and number(raw) is not None:
             return self._issue(
                 "not-a-length", sub, f"{show(raw).strip(chr(39))} is a number; a length has a unit. "
@@ -300,7 +256,7 @@ class Converter:
             self._issue("out-of-range", sub, text)
 
     def view(self, raw: Any, sub: str = "") -> Any:
-        """A view: its keys and the types of their values. Whether it fits the data set is known when that is described."""
+        """A view: its keys and the types of their values. Whether it fits the data set, the plan finds out."""
         from .views import view_issues
 
         if raw is BAD:
@@ -335,15 +291,18 @@ def outside(limits: str, value: float) -> str | None:
     low, high = (part.strip() for part in limits.strip()[1:-1].split(","))
     if low not in ("", "-inf", "None") and (value < float(low) or (limits[0] == "(" and value == float(low))):
         return "larger"
-    if high not in ("", "inf", "None") and (value > float(high) or (limits.strip()[-1] == ")" and value == float(high))):
+    if high not in ("", "inf", "None") and (
+        value > float(high) or (limits.strip()[-1] == ")" and value == float(high))
+    ):
         return "smaller"
     return None
 
 
 _TIMES = ("epochs", "epoch", "steps", "max_steps", "num_epochs", "n_epochs", "max_epochs", "duration", "length")
 _SYNONYMS = {
-    "learning_rate": "lr", "batch_size": "batch", "optimizer": "optimiser", "scheduler": "schedule", "wd": "weight_decay",
-    "augmentation": "augment", "augmentations": "augment", "grad_clip": "clip", "clip_norm": "clip", "dtype": "precision",
+    "learning_rate": "lr", "batch_size": "batch", "optimizer": "optimiser", "scheduler": "schedule",
+    "wd": "weight_decay", "augmentation": "augment", "augmentations": "augment", "grad_clip": "clip",
+    "clip_norm": "clip", "dtype": "precision",
 }  # fmt: skip
 
 
@@ -361,12 +320,6 @@ def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
     if other:
         param = written[other]
         default = "required" if param.required else f"default {bare(param.default)}"
-        kind = "/".join(_short(kind) for kind in kinds_of(param.type) if kind != "none")
+        kind = "/".join(short(kind) for kind in kinds_of(param.type) if kind != "none")
         return f"{head} Did you mean '{other}' ({kind}, {default})?"
     return f"{head} It has: {', '.join(written)}." if written else f"{head} It has none."
-
-
-def _short(kind: Any) -> str:
-    if isinstance(kind, tuple):
-        return " or ".join(map(str, kind[1])) if kind[0] == "literal" else f"list of {'/'.join(map(str, kind[1]))}"
-    return {"str": "text", "float": "number", "Length": "length", "Leaf": "leaf"}.get(kind, str(kind))
