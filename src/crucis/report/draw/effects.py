@@ -36,13 +36,12 @@ def _stage(
     layout: Layout, items: Sequence[Effect | Cloud], *texts: Sequence[str]
 ) -> tuple[Figure, Axes, float, Sequence[str]]:
     """A picture with room for the names at the left and, at the right, the longest of the texts that fits."""
-    probe = style.figure(1, 1)
-    widest = max((style.text_width(probe, style.words(item.label)) for item in items), default=0.5)
+    widest = max((style.text_width(item.label) for item in items), default=0.5)
     left = min(widest, 0.42 * layout.width) + 0.15
     right: Sequence[str] = ()
     after = 0.12
     for candidate in texts:
-        wide = max((style.text_width(probe, style.words(text), 7.2) for text in candidate), default=0.0) + 0.16
+        wide = max((style.text_width(text, 7.2) for text in candidate), default=0.0) + 0.16
         if wide <= 0.42 * layout.width:
             right, after = candidate, wide
             break
@@ -61,7 +60,7 @@ def _texts(fig: Figure, ax: Axes, items: Sequence[Effect | Cloud], right: Sequen
     places, heads, _ = _rows(items)
     wide = ax.get_position().width * fig.get_figwidth()
     for index, at in places:
-        name = style.fit_words(fig, items[index].label, left - 0.1, 7.5)
+        name = style.fit_words(items[index].label, left - 0.1, 7.5)
         ax.text(-0.08 / wide, at, name, transform=ax.get_yaxis_transform(), fontsize=7.5, ha="right", va="center")
         ax.axhline(at, color="#efefef", linewidth=0.6, zorder=0)
         if right:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
 
@@ -38,16 +38,16 @@ def place(
     points: Sequence[tuple[float, float]],
     sizes: Sequence[tuple[float, float]],
     frame: Box,
-    blocked: Sequence[Box] = (),
+    disliked: Sequence[Box] = (),
     radius: float = 4.0,
 ) -> list[Box | None]:
-    """A box per label, or None where no place is free. No box touches another, a point, a blocked box or the edge.
+    """A box per label, or None where no place is free. No box touches another, a point or the edge.
 
     Args:
         points: positions in points (1/72 inch).
         sizes: width and height of each label, in points.
         frame: the boxes stay inside.
-        blocked: further boxes to keep free.
+        disliked: boxes that a label covers only if it finds no other place near by.
         radius: half the side of the square around every point that stays free.
 
     Crowded points choose first, so that they keep the near places. O(n^2 * candidates).
@@ -57,23 +57,26 @@ def place(
     order = sorted(range(len(points)), key=lambda index: (-crowd[index], points[index][0], index))
     taken: list[Box | None] = [None] * len(points)
     for index in order:
-        x, y = points[index]
         others = [box for box in taken if box is not None]
-        for reach in _REACHES:
-            for angle in _ANGLES:
-                box = _candidate(x, y, sizes[index], angle, reach)
-                if box[0] < frame[0] or box[1] < frame[1] or box[2] > frame[2] or box[3] > frame[3]:
-                    continue
-                if any(_clash(box, other) for other in (*others, *dots, *blocked)):
-                    continue
-                near = nearest_edge(box, x, y)
-                if reach > 9 and any(_crosses((x, y), near, other) for other in others):
-                    continue
-                taken[index] = box
-                break
-            if taken[index] is not None:
-                break
+        free = list(_free(points[index], sizes[index], frame, others, dots))
+        pleasant = (box for box in free if not any(_clash(box, other) for other in disliked))
+        taken[index] = next(pleasant, free[0] if free else None)
     return taken
+
+
+def _free(
+    point: tuple[float, float], size: tuple[float, float], frame: Box, others: Sequence[Box], dots: Sequence[Box]
+) -> Iterator[Box]:
+    """The places around a point that are free, nearest first."""
+    for reach in _REACHES:
+        for angle in _ANGLES:
+            box = _candidate(*point, size, angle, reach)
+            inside = box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
+            if not inside or any(_clash(box, other) for other in (*others, *dots)):
+                continue
+            near = nearest_edge(box, *point)
+            if reach <= 9 or not any(_crosses(point, near, other) for other in others):
+                yield box
 
 
 def nearest_edge(box: Box, x: float, y: float) -> tuple[float, float]:

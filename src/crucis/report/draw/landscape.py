@@ -124,6 +124,8 @@ def surface(data: Surface, layout: Layout) -> Figure:
         ax.set_zticks(places, labels=[style.tick(mark) for mark in marks])
         ax.tick_params(labelsize=6.5, pad=-3)
         ax.set_title(style.words(panel.label), fontsize=8, fontweight="bold", y=1.0, loc="center")
+        ax.set_xlabel("direction 1", fontsize=6.5, labelpad=-9)
+        ax.set_ylabel("direction 2", fontsize=6.5, labelpad=-9)
         ax.view_init(32, -58)
     _colour_bar(fig, norm, data.level, layout, "height and colour: ")
     return fig

@@ -85,7 +85,7 @@ def _step_axis(ax: Axes, marks: Sequence[float], first: float) -> None:
     ax.set_xlim(-0.03 * ends, ends * 1.03)
     fig = ax.figure
     inches = ax.get_position().width * fig.get_size_inches()[0] / (1.06 * ends)  # type: ignore[union-attr]
-    halves = [style.text_width(fig, style.tick(mark)) / 2 + 0.03 for mark in marks]  # type: ignore[arg-type]
+    halves = [style.text_width(style.tick(mark)) / 2 + 0.03 for mark in marks]
     shown: list[int] = []
     for index in (0, len(marks) - 1, *range(1, len(marks) - 1)):
         if all(abs(places[index] - places[i]) * inches > halves[index] + halves[i] for i in shown):
@@ -125,8 +125,7 @@ def retention(data: Retention, layout: Layout) -> Figure:
 
 
 def _retention_together(data: Retention, layout: Layout, steps: Sequence[float], first: float) -> Figure:
-    probe = style.figure(1, 1)
-    names = max(style.text_width(probe, style.words(line.label)) for line in data.lines)
+    names = max(style.text_width(line.label) for line in data.lines)
     frame = Frame(left=0.55, right=names + 0.3, bottom=0.45, top=0.12)
     fig, (ax,) = style.panels(layout, 1, 0.48 if layout is style.WIDE else 0.8, frame)
     shown = []
@@ -145,8 +144,7 @@ def curves(data: Curves, layout: Layout) -> Figure:
     """Learning curves; one panel alone gets its lines named at their ends, many panels a legend above."""
     names = list(dict.fromkeys(line.label for panel in data.panels for line in panel.lines))
     alone = len(data.panels) == 1
-    probe = style.figure(1, 1)
-    room = max((style.text_width(probe, style.words(name)) for name in names), default=0.0) + 0.3
+    room = max((style.text_width(name) for name in names), default=0.0) + 0.3
     frame = (
         Frame(left=0.55, right=room, bottom=0.45, top=0.12)
         if alone

@@ -26,16 +26,26 @@ def _ends(panel: ScatterPanel, which: str) -> tuple[float, float]:
     return style.ends([value for value in wanted if value is not None])
 
 
+def _lines(panel: ScatterPanel, to_points: Any) -> list[labels.Box]:
+    """Small boxes along the fit and the intervals, which names would rather not cover."""
+    spots = [] if panel.fit is None else [to_points(pair) for pair in zip(panel.fit.x, panel.fit.y, strict=True)]
+    for point in panel.points:
+        for low, high, across in ((point.x_low, point.x_high, True), (point.y_low, point.y_high, False)):
+            if low is not None and high is not None:
+                ends = [(end, point.y) if across else (point.x, end) for end in (low, high)]
+                (u, v), (s, t) = (to_points(end) for end in ends)
+                spots += [(u + (s - u) * k / 12, v + (t - v) * k / 12) for k in range(13)]
+    return [(x - 1.0, y - 1.0, x + 1.0, y + 1.0) for x, y in spots]
+
+
 def _name_points(ax: Axes, panel: ScatterPanel) -> list[str]:
     """Labels with leaders where they stand away; returns the names for which there was no room."""
-    fig: Any = ax.figure
-    fig.canvas.get_renderer()
     to_points = ax.transData.transform
     spots = [tuple(map(float, to_points((point.x, point.y)))) for point in panel.points]
-    sizes = [(style.text_width(fig, style.words(point.label), _SIZE) * 72 + 2, _SIZE * 1.25) for point in panel.points]
+    sizes = [(style.text_width(point.label, _SIZE) * 72 + 2, _SIZE * 1.25) for point in panel.points]
     box = ax.get_window_extent()
     frame = (box.x0 + 1, box.y0 + 1, box.x1 - 1, box.y1 - 1)
-    boxes = labels.place(spots, sizes, frame)  # type: ignore[arg-type]
+    boxes = labels.place(spots, sizes, frame, _lines(panel, to_points))  # type: ignore[arg-type]
     for point, spot, place in zip(panel.points, spots, boxes, strict=True):
         if place is None:
             continue
@@ -91,9 +101,9 @@ def scatter(data: Scatter, layout: Layout) -> Figure:
         says = panel.says + (f"; no room for the names of {len(unnamed)}" if unnamed else "")
         lift = 0.16 if says else 0.03
         tall = ax.get_position().height * fig.get_figheight()
-        ax.text(0, 1 + lift / tall, style.fit_words(fig, panel.label, room, 8.0, "bold"), transform=ax.transAxes,
+        ax.text(0, 1 + lift / tall, style.fit_words(panel.label, room, 8.0, "bold"), transform=ax.transAxes,
                 fontsize=8.0, fontweight="bold", va="bottom")  # fmt: skip
-        ax.text(0, 1 + 0.03 / tall, style.fit_words(fig, says, room, 7.2), transform=ax.transAxes, fontsize=7.2,
+        ax.text(0, 1 + 0.03 / tall, style.fit_words(says, room, 7.2), transform=ax.transAxes, fontsize=7.2,
                 color=SOFT, va="bottom")  # fmt: skip
     if rows_of_key:
         from matplotlib.lines import Line2D

@@ -137,7 +137,7 @@ def _room(ax: Axes, places: Sequence[float], log: bool) -> bool:
     low, high = (math.log10(end) if log else end for end in ax.get_xlim())
     inches = ax.get_position().width * fig.get_figwidth() / (high - low)
     at = [(math.log10(place) if log else place) * inches for place in places]
-    half = [text_width(fig, tick(place)) / 2 for place in places]
+    half = [text_width(tick(place)) / 2 for place in places]
     return all(at[i + 1] - at[i] > half[i] + half[i + 1] + 0.06 for i in range(len(at) - 1))
 
 
@@ -169,12 +169,13 @@ def ends(*series: Sequence[float]) -> tuple[float, float]:
     return (min(finite), max(finite)) if finite else (0.0, 1.0)
 
 
-def text_width(fig: Figure, text: str, size: float = 7.5, weight: str = "normal") -> float:
-    """Width of a text in inches as it will be drawn."""
-    artist = fig.text(0, 0, text, fontsize=size, fontweight=weight)
-    box = artist.get_window_extent(fig.canvas.get_renderer())  # type: ignore[attr-defined]
-    artist.remove()
-    return box.width / fig.dpi
+def text_width(text: str, size: float = 7.5, weight: str = "normal") -> float:
+    """Width of a text in inches, from the outlines of its letters (no pixel grid rounds it)."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    return text_to_path.get_text_width_height_descent(words(text), font, False)[0] / 72
 
 
 def figure(width: float, height: float) -> Figure:
@@ -232,15 +233,16 @@ def columns_of(axes: Sequence[Axes]) -> int:
     return sum(abs(ax.get_position().y0 - top) < 1e-6 for ax in axes)
 
 
-def fit_words(fig: Figure, text: str, width: float, size: float = 8.5, weight: str = "normal") -> str:
-    """The text; if it is wider than that many inches, with an ellipsis before its last third."""
-    shown = words(text)
-    keep = len(shown)
-    while keep > 4 and text_width(fig, shown, size, weight) > width:
+def fit_words(text: str, width: float, size: float = 8.5, weight: str = "normal") -> str:
+    """The text; if it is wider than that many inches, with an ellipsis (what follows the last comma is kept)."""
+    shown = clean = words(text)
+    head, comma, tail = clean.rpartition(", ")
+    if not comma or len(tail) > len(head):
+        head, tail = clean, ""
+    keep = len(head)
+    while keep > 2 and text_width(shown, size, weight) > width:
         keep -= 1
-        tail = keep // 3
-        clean = words(text)
-        shown = clean[: keep - tail].rstrip() + "…" + clean[len(clean) - tail :]
+        shown = head[:keep].rstrip() + "…" + (comma + tail if tail else "")
     return shown
 
 
@@ -248,11 +250,11 @@ def title(ax: Axes, text: str, note: str = "") -> None:
     """A panel's name at its upper left, bold, and a short note at its right where there is room."""
     fig: Any = ax.figure
     room = ax.get_position().width * fig.get_figwidth()
-    size = next((s for s in (8.0, 7.4, 6.8) if text_width(fig, words(text), s, "bold") <= room), 6.8)
-    name = fit_words(fig, text, room, size, "bold")
+    size = next((s for s in (8.0, 7.4, 6.8) if text_width(text, s, "bold") <= room), 6.8)
+    name = fit_words(text, room, size, "bold")
     ax.annotate(name, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=size, fontweight="bold", va="bottom")
-    left = room - text_width(fig, name, size, "bold") - 0.08
-    if note and text_width(fig, words(note), 7.5) <= left:
+    left = room - text_width(name, size, "bold") - 0.08
+    if note and text_width(note, 7.5) <= left:
         ax.annotate(words(note), (1, 1), (0, 3), "axes fraction", "offset points", fontsize=7.5, color=SOFT,
                     va="bottom", ha="right")  # fmt: skip
 
