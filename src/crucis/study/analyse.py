@@ -114,7 +114,8 @@ class _Work:
 
     def _evaluate(self, members: Sequence[Analysis]) -> dict[str, AnalysisResult]:
         tables = {one.name: _tasks(self.study, one, self.columns) for one in members}
-        size = sum(len(tables[one.name]) for one in members if _has_p(self.study, one))
+        planned = [task for one in members if _has_p(self.study, one) for task in tables[one.name] if task.n_planned]
+        size = len(planned)
         runs = {one.name: _run(self.study, one, tables[one.name], max(size, 1)) for one in members}
         return {one.name: _result(self.study, one, _corrected(one, members, runs), max(size, 1)) for one in members}
 
@@ -145,9 +146,9 @@ def _corrected(analysis: Analysis, members: Sequence[Analysis], runs: Mapping[st
             if one.name == analysis.name:
                 start = len(p)
             chosen = runs[one.name][min(method, len(runs[one.name]) - 1)]
-            p += [row.values.get("p_raw", row.values.get("p")) for row in chosen]
-        adjusted = adjust(p, analysis.correction)[start : start + len(rows)]
-        out.append([_with_p(row, value) for row, value in zip(rows, adjusted, strict=True)])
+            p += [row.values.get("p_raw", row.values.get("p")) for row in chosen if row.n_planned]
+        adjusted = iter(adjust(p, analysis.correction)[start:])
+        out.append([_with_p(row, next(adjusted)) if row.n_planned else row for row in rows])
     return out
 
 

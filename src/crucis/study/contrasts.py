@@ -38,9 +38,8 @@ def compare(one: Series, each: dict[str, str], analysis: Analysis, columns: Colu
 
 def _pair(axes: dict[str, str], left: Column, right: Column, analysis: Analysis, columns: Columns) -> Task:
     rows = align([left, right])
-    lonely = [(frame, parts) for frame, parts in align([right, left]) if frame.excluded and not parts[0].excluded]
-    frames = [frame for frame, _ in rows] + [frame for frame, _ in lonely]
-    task = Task(axes)
+    met = {id(parts[1]) for _, parts in rows}
+    task = Task(axes, excluded=sum(id(entry) not in met and not entry.excluded for entry in right))
     twice = _ambiguous(frame for frame, _ in rows if not frame.excluded)
     if twice:
         task.refused = Reason("not_applicable", f"several rows stand for one pair ({twice}); add 'each' or a filter")
@@ -57,7 +56,7 @@ def _pair(axes: dict[str, str], left: Column, right: Column, analysis: Analysis,
         a, b = ([mean_of(v for v, name in zip(values, names, strict=True) if name == label) for label in labels] for values in (a, b))  # fmt: skip  # noqa: E501
     task.n = len(labels)
     task.data = {"a": a, "b": b, "labels": labels, "seeds": [frame.seed for frame, _, _ in good]}
-    finish(task, frames, (frame for frame, _, _ in good))
+    finish(task, [frame for frame, _ in rows], (frame for frame, _, _ in good))
     if task.refused is None:
         task.table = Pairs(np.array(a), np.array(b), tuple(labels))
     return task

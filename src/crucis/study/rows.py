@@ -122,6 +122,8 @@ def finish(task: Task, frames: Iterable[Entry], present: Iterable[Entry]) -> Tas
     task.missing = united(item for frame in inside for item in frame.missing)
     task.excluded += len(frames) - len(inside)
     task.mixed = len(frozenset().union(*(frame.numerics for frame in present))) > 1
+    if not task.n_planned and task.refused is None:
+        task.refused = Reason("not_applicable", "absent by design: the study plans no row for this")
     sealed = sum(item.state == "sealed" for item in task.missing)
     if sealed and task.refused is None:
         task.refused = Reason("sealed", f"waits for the test split ({sealed} values are sealed)")
