@@ -39,7 +39,8 @@ def decode(items: Iterable[tuple[str, bytes]], *, size: int | None, colour: str)
     Raises:
         DataError: an image that cannot be decoded (named), or images of different sizes.
     """
-    image, mode, out = pillow(), {"rgb": "RGB", "grey": "L"}.get(colour), []
+    image, mode = pillow(), {"rgb": "RGB", "grey": "L"}.get(colour)
+    out: list[np.ndarray] = []
     for name, data in items:
         try:
             with image.open(io.BytesIO(data)) as file:

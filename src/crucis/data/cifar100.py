@@ -1,8 +1,8 @@
 """CIFAR-100: 50,000 + 10,000 colour images of 32 x 32 pixels in 100 classes, 20 coarse ones.
 
-Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. Looked for as torchvision lays it out
-(`cifar-100-python`), then as Parquet (`CIFAR100/train.parquet`, whose pixels may have been re-encoded). Some images
-occur, nearly or exactly, in both parts; exact ones leave the training side.
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009. Looked for as torchvision
+lays it out (`cifar-100-python`), then as Parquet (`CIFAR100/train.parquet`, whose pixels may have been re-encoded).
+Some images occur, nearly or exactly, in both parts; exact ones leave the training side.
 """
 
 from __future__ import annotations

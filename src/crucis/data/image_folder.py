@@ -7,7 +7,7 @@ folder per class. Needs Pillow (`crucis[images]`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,7 +41,11 @@ def _part(place: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
 
 
 def load(
-    root: Path | None, *, path: str, size: int | None = None, colour: Literal["auto", "rgb", "grey"] = "auto"
+    root: Path | None,  # noqa: ARG001
+    *,
+    path: str,
+    size: int | None = None,
+    colour: Literal["auto", "rgb", "grey"] = "auto",
 ) -> Raw:
     """Images uint8 (N, H, W, C), in the order of class and file name.
 
@@ -51,8 +55,6 @@ def load(
         colour: channels; `auto` goes by the first image.
     """
     place = Path(path)
-    if not place.is_dir() and root is not None and (root / place.name).is_dir():
-        place = root / place.name
     if not place.is_dir():
         raise DataError(f"image_folder: no folder {place}")
     parts = {}
@@ -71,6 +73,8 @@ def load(
             x = decode(((str(file), file.read_bytes()) for file, _ in some), size=size, colour=colour)
             arrays[split] = (x, np.array([label for _, label in some], dtype=np.int64))
             files += [file for file, _ in some]
-    more = {f"{split}_{name}": arrays[split][i] for split in arrays if split != "train" for i, name in enumerate("xy")}
+    more: dict[str, Any] = {
+        f"{split}_{name}": arrays[split][i] for split in arrays if split != "train" for i, name in enumerate("xy")
+    }
     seen = {place, *parts.values(), *(file.parent for file in files)}
     return Raw(*arrays["train"], classes, **more, files=(*files, *sorted(seen)))

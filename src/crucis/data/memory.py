@@ -61,7 +61,7 @@ def recall(request: str) -> Info | None:
         info = dict(body["info"])
         for name in ("shape", "class_names", "coarse", "coarse_names"):
             info[name] = tuple(info[name])
-        info["class_counts"] = {split: tuple(counts) for split, counts in info["class_counts"].items()}
+        info["class_counts"] = {split: tuple(info["class_counts"][split]) for split in SPLITS}
         return Info(**info)
     except (KeyError, TypeError, ValueError):
         return None

@@ -1,13 +1,14 @@
 """A NumPy archive: `x` and `y`, and where there are any `test_x`, `test_y`, `class_names`.
 
-`x` is uint8 (N, H, W) or (N, H, W, C) for images, floating point (N, D) for vectors. The names `x_train`, `y_train`, `x_test`,
-`y_test` are understood too. Never unpickles.
+`x` is uint8 (N, H, W) or (N, H, W, C) for images, floating point (N, D) for vectors. The names `x_train`, `y_train`,
+`x_test`, `y_test` are understood too. Never unpickles.
 """
 
 from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,15 +44,13 @@ def _examples(x: np.ndarray, place: Path) -> np.ndarray:
     )
 
 
-def load(root: Path | None, *, path: str) -> Raw:
+def load(root: Path | None, *, path: str) -> Raw:  # noqa: ARG001
     """See the module.
 
     Args:
         path: the file; relative to the study, or to the folder of data sets.
     """
     place = Path(path)
-    if not place.is_file() and root is not None and (root / place.name).is_file():
-        place = root / place.name
     if not place.is_file():
         raise DataError(f"npz: no file {place}")
     arrays = _read(place)
@@ -62,7 +61,7 @@ def load(root: Path | None, *, path: str) -> Raw:
         names = tuple(map(str, arrays["class_names"].tolist()))
     else:
         names = tuple(map(str, range(1 + max((int(y.max()) for y in labels if len(y)), default=0))))
-    test = {}
+    test: dict[str, Any] = {}
     if "test_x" in arrays and "test_y" in arrays:
         test = {"test_x": _examples(arrays["test_x"], place), "test_y": arrays["test_y"]}
     return Raw(_examples(arrays["x"], place), arrays["y"].astype(np.int64), names, **test, files=(place,))

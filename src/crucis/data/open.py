@@ -15,7 +15,7 @@ from . import memory, split
 from .dataset import DataError, Dataset, Info, Raw, info_of
 
 #: Data sets that take longer than this to load are kept decoded on disk, shared by all processes of the machine.
-KEEP_SECONDS = 1.0
+KEEP_SECONDS = 0.5
 
 _open: dict[str, tuple[tuple[tuple[str, int, int], ...], Dataset]] = {}
 
@@ -33,7 +33,7 @@ class _Opened:
             raise DataError(f"{self.name} has no parameter '{unknown[0]}'; it has: {known}")
         written = self.params.get("path")
         if isinstance(written, str):
-            self.params["path"] = str(self.folder / Path(written).expanduser())
+            self.params["path"] = str(_place(Path(written).expanduser(), self.folder, self.root))
         code: Any = f"{self.name} {self.leaf.revision}"
         self.opaque = False
         if ref.own:
@@ -51,6 +51,13 @@ class _Opened:
         self.files = memory.stamps(raw.files)
         self.cacheable = not self.opaque or bool(raw.files)
         return split.make(raw, self.name)
+
+
+def _place(written: Path, folder: Path, root: Path | None) -> Path:
+    """A path as meant from the study's folder, else from the folder of data sets."""
+    if root is not None and not (folder / written).exists() and (root / written).exists():
+        return root / written
+    return folder / written
 
 
 def _shelved(name: str) -> shelf.Leaf:
@@ -111,6 +118,11 @@ def open_data(ref: Any, *, folder: Path, root: Path | None, unsealed: bool = Fal
         files = memory.files_of(opened.request)
     _open[opened.request] = (files, data)
     return replace(data, unsealed=unsealed)
+
+
+def read(ref: Any, *, folder: Path, root: Path | None) -> Dataset:
+    """The data set read anew from its files, whatever is remembered. Else as `open_data`."""
+    return _Opened(ref, folder, root).call()
 
 
 def describe(ref: Any, *, folder: Path, root: Path | None) -> Info:

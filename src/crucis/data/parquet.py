@@ -1,13 +1,13 @@
 """Images in Hugging Face-style Parquet files: a column of encoded images and one of labels.
 
-`path` is a file, or a folder with `train*.parquet` and, where there are any, `validation*` and `test*` (also in a `data`
-subfolder). Class names come from the files' metadata. Needs pyarrow and Pillow (`crucis[images]`).
+`path` is a file, or a folder with `train*.parquet` and, where there are any, `validation*` and `test*` (also in a
+`data` subfolder). Class names come from the files' metadata. Needs pyarrow and Pillow (`crucis[images]`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ._tables import indices, read_table, shards
 from .dataset import DataError, Raw
@@ -17,7 +17,7 @@ LIMITS = {"size": "[1, 4096]"}
 
 
 def load(
-    root: Path | None,
+    root: Path | None,  # noqa: ARG001
     *,
     path: str,
     image: str = "image",
@@ -35,8 +35,6 @@ def load(
         colour: channels; `auto` goes by the first image.
     """
     place = Path(path)
-    if not place.exists() and root is not None and (root / place.name).exists():
-        place = root / place.name
     files = {"train": [place], "validation": [], "test": []} if place.is_file() else shards(place)
     if not files["train"]:
         raise DataError(f"parquet: no Parquet file in {place}")
@@ -45,7 +43,7 @@ def load(
         if some:
             tables[split] = read_table(some, image, (label,), size=size, colour=colour)
     y, names = indices(tables["train"].labels[label], tables["train"].names.get(label), f"{place} {label}")
-    more = {}
+    more: dict[str, Any] = {}
     for split in ("validation", "test"):
         if split in tables:
             more[f"{split}_x"] = tables[split].x

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
+EXAMPLES = [{}, {"widths": [8, 12], "layers": 2, "dropout": 0.1}]
 LIMITS = {"layers": "[1, 20]", "dropout": "[0, 1)"}
 
 

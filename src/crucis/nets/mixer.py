@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
+EXAMPLES = [{}, {"patch": 8, "width": 10, "depth": 2, "dropout": 0.1}]
 LIMITS = {"width": "[1, 8192]", "depth": "[1, 200]", "patch": "[1, 1024]", "dropout": "[0, 1)"}
 
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image", "vector"]
+EXAMPLES = [
+    {},
+    {"widths": []},
+    {"depth": 3, "width": 17, "norm": "batch", "dropout": 0.2},
+    {"norm": "layer", "activation": "gelu"},
+]
 LIMITS = {"dropout": "[0, 1)", "depth": "[0, 1000]", "width": "[1, 65536]"}
 
 

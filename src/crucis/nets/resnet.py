@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
+EXAMPLES = [{"widen": 0.125}, {"depth": 50, "widen": 0.125}, {"depth": 34, "widen": 0.1}]
 LIMITS = {"depth": "[10, 152]", "widen": "(0, 16]"}
 _STAGES = {
     10: (1, 1, 1, 1),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
+EXAMPLES = [{}, {"depth": 8, "width": 5}]
 LIMITS = {"depth": "[8, 1202]", "width": "[1, 4096]"}
 
 

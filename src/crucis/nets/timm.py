@@ -22,6 +22,8 @@ INPUTS = ["image"]
 LIMITS = {"patch": "[1, 1024]", "dropout": "[0, 1)", "drop_path": "[0, 1)"}
 #: Parameters whose values are names of a shipped list (`nets/timm_models.txt`).
 NAMES = {"model": "timm_models.txt"}
+#: Parameter sets that the conformance suite builds.
+EXAMPLES = [{"model": "test_resnet"}, {"model": "test_vit"}, {"model": "test_efficientnet"}, {"model": "test_convnext"}]
 
 
 @cache

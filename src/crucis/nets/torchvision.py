@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 REVISION = 1
 INPUTS = ["image"]
 NAMES = {"model": "torchvision_models.txt"}
+EXAMPLES = [{"model": "shufflenet_v2_x0_5"}, {"model": "mobilenet_v3_small"}]
 
 #: Families whose classifier gives several outputs in training unless told otherwise.
 _AUXILIARY = ("googlenet", "inception_v3")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
+EXAMPLES = [{}, {"patch": 4, "heads": 2, "width": 20, "depth": 2, "dropout": 0.1}]
 LIMITS = {
     "width": "[1, 8192]", "depth": "[1, 200]", "heads": "[1, 128]", "patch": "[1, 1024]", "mlp": "(0, 16]",
     "dropout": "[0, 1)",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
+EXAMPLES = [{"depth": 10, "widen": 1}, {"widen": 0.5, "dropout": 0.1}]
 LIMITS = {"depth": "[10, 1000]", "widen": "(0, 64]", "dropout": "[0, 1)"}
 
 
