@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from train_cases import Ctx, Ticker, contents, images, job, mlp, vectors
@@ -10,7 +9,14 @@ from crucis.train.fit import fit, result
 from crucis.train.stacked import can_stack, fit_many, why_not
 
 DATA = vectors()
-OPTIMISERS = ["sgd", {"sgd": {"momentum": 0.0}}, "adam", "adamw", "rmsprop", {"rmsprop": {"momentum": 0.9, "centred": True}}]
+OPTIMISERS = [
+    "sgd",
+    {"sgd": {"momentum": 0.0}},
+    "adam",
+    "adamw",
+    "rmsprop",
+    {"rmsprop": {"momentum": 0.9, "centred": True}},
+]
 
 
 def _jobs(seeds, data=DATA, build=None, **params):
@@ -45,7 +51,7 @@ def test_stacked_is_solo_bit_for_bit(tmp_path, optimiser, extra):
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "step", "multi_step", "exponential"])
 def test_stacked_on_images_with_each_schedule(tmp_path, schedule):
     data = images()
-    _assert_equal(*_both(tmp_path, [5, 6], data, mlp(108), schedule=schedule, batch=13))
+    _assert_equal(*_both(tmp_path, [5, 6], data, mlp(108), schedule=schedule, batch=32))
 
 
 def test_slot_and_company_do_not_matter(tmp_path):
@@ -69,10 +75,10 @@ def test_seeds_with_data_of_their_own(tmp_path):
 
 
 def test_early_stopping_takes_single_seeds_out(tmp_path):
-    params = {"length": "30 epochs", "select": "loss", "patience": 2, "lr": 0.3, "schedule": "constant", "batch": 8}
+    params = {"length": "30 epochs", "select": "loss", "patience": 2, "lr": 0.3, "schedule": "constant", "batch": 16}
     alone, together = _both(tmp_path, [1, 2, 3, 4], **params)
     steps = {fitted.steps for fitted, _ in alone}
-    assert len(steps) > 1 and max(steps) < 30 * 8
+    assert len(steps) > 1 and max(steps) < 30 * 4
     _assert_equal(alone, together)
     for (one, _), (two, _) in zip(alone, together, strict=True):
         for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
@@ -109,7 +115,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(tmp_path, monkeypatch):
         assert contents(solo) == contents(contexts[k])
 
 
-@pytest.mark.parametrize("stop", [3, 17])
+@pytest.mark.parametrize("stop", [3, 11])
 @pytest.mark.parametrize("again", ["stacked", "solo"])
 def test_a_stopped_stack_goes_on_stacked_or_solo(tmp_path, stop, again):
     params = {"optimiser": "adamw", "lr": 0.01, "ema": 0.8}
@@ -151,7 +157,7 @@ def test_a_failed_trial_trains_one_after_another_and_says_so(tmp_path, monkeypat
 
 def test_the_trial_sees_a_difference(tmp_path, monkeypatch):
     plain = stacked._dense
-    monkeypatch.setattr(stacked, "_dense", lambda weight, bias: lambda x: plain(weight, bias)(x) * np.float32(1.0000001))
+    monkeypatch.setattr(stacked, "_dense", lambda weight, bias: lambda x: plain(weight, bias)(x) * (1 + 2**-23))
     contexts = [Ctx(tmp_path / f"s{seed}") for seed in (1, 2)]
     fit_many(_jobs([1, 2]), contexts)
     assert "trial" in contexts[0].notes[0][1]["text"]
@@ -161,7 +167,10 @@ def test_who_cannot_be_stacked():
     assert can_stack(_jobs([1, 2]))
     assert not can_stack(_jobs([1]))
     assert "Dropout" in why_not(_jobs([1, 2], build=mlp(dropout=0.2)))
-    assert "Conv2d" in why_not([job(images(), lambda: torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3)), s) for s in (1, 2)])
+    assert "Conv2d" in why_not(
+        [job(images(), lambda: torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3)), s) for s in (1, 2)]
+    )
     assert "fp32" in why_not(_jobs([1, 2], precision="bf16"))
     assert "clipping" in why_not(_jobs([1, 2], clip=1.0))
+    assert "multiple" in why_not(_jobs([1, 2], batch=20))
     assert "seed" in why_not([*_jobs([1]), *_jobs([2], lr=0.01)])

@@ -344,7 +344,7 @@ def _beside(param: Tensor, value: Tensor, fused: bool) -> Tensor:
     optimisers on the device, of others on the host."""
     if value.shape == param.shape:
         return torch.empty_like(param, dtype=value.dtype, requires_grad=False).copy_(value)
-    return value.to(param.device) if fused else value.clone()
+    return value.to(param.device, copy=True) if fused else value.clone()
 
 
 def _named(prefix: str, model: nn.Module) -> list[tuple[str, Tensor]]:

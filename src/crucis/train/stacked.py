@@ -2,18 +2,19 @@
 
 The weights of S networks are one tensor (S, out, in) per layer and a batch of every seed one matrix product; nothing
 reduces over seeds, so a seed's numbers cannot depend on its slot or its company. On one CPU thread in fp32 the batched
-products give the bits of the single ones; before training, a few steps of every seed are made both ways, and any
-difference sends all of them to the solo loop. The networks of the runs are views of the stacked weights, so that
-evaluation, checkpoints and files are those of solo runs.
+products give the bits of the single ones, if every seed's part of every matrix begins at a cache line (the matrix
+library chooses its kernel by alignment): hence padded weights and batches of a multiple of 16. Before training, a few
+steps of every seed are made both ways, and any difference sends all of them to the solo loop. The networks of the runs
+are views of the stacked weights, so that updates, evaluation, checkpoints and files are those of solo runs.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +32,7 @@ from .modes import modes
 from .run import Job, Run, untrained
 from .settings import Settings
 
-#: Optimisers that treat each number by itself, so that stacking cannot change them.
-ELEMENTWISE = ("sgd", "adam", "adamw", "rmsprop")
+LINE = 16  # fp32 numbers in a cache line
 POINTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.ELU, nn.Identity)
 TRIAL = 4  # steps made both ways before training
 
@@ -57,9 +57,8 @@ def why_not(jobs: Sequence[Job]) -> str | None:
         "clipping, accumulation and augmentation are done seed by seed": (
             settings.clip is not None or settings.accumulate != 1 or bool(settings.augment)
         ),
-        f"only {', '.join(ELEMENTWISE)} are known to be elementwise": (
-            settings.optimiser.entry is not None or settings.optimiser.name not in ELEMENTWISE
-        ),
+        f"batches must be a multiple of {LINE}": settings.batch % LINE != 0,
+        "optimisers of one's own may look at all parameters together": settings.optimiser.entry is not None,
     }
     said = next((reason for reason, holds in checks.items() if holds), None)
     return said or _unlike_a_dense_chain(untrained(first.build, first.seed, first.depth, first.verb))
@@ -87,44 +86,29 @@ def _unlike_a_dense_chain(model: nn.Module) -> str | None:
 
 
 class Stack:
-    """The stacked weights of some runs, their optimiser, and the step that trains them all."""
+    """The stacked weights of some runs, one optimiser over all their views, and the step that trains them all."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.runs, self.settings = list(runs), runs[0].settings
-        names = list(runs[0].params)
-        self.weights = {name: _adopt([run.params[name] for run in runs]) for name in names}
-        self.averages = None
-        if runs[0].average is not None:
-            averaged = [trained(run.average) for run in runs if run.average is not None]
-            self.averages = [_adopt([each[name] for each in averaged]).detach() for name in names]
-        place = {id(value): name for name, value in runs[0].params.items()}
-        stacked = [
-            {**group, "params": [self.weights[place[id(param)]] for param in group["params"]]}
-            for group in groups(runs[0].model, self.settings)
+        self.weights = {name: _adopt([run.params[name] for run in runs]) for name in runs[0].params}
+        each = [groups(run.model, self.settings) for run in runs]
+        together = [
+            {**same[0], "params": [param for group in same for param in group["params"]]}
+            for same in zip(*each, strict=True)
         ]
         build = self.settings.optimiser.load("optimisers")
-        self.optimiser: torch.optim.Optimizer = build(stacked, **self.settings.optimiser.params)
-        self._adopt_state()
+        self.optimiser: torch.optim.Optimizer = build(together, **self.settings.optimiser.params)
+        for run in runs:  # one state, seen from both optimisers, so that a run's checkpoint holds it
+            for param in run.params.values():
+                state = run.optimiser.state[param]
+                self.optimiser.state[param] = state
+        self.averages = [value.detach() for run in runs if run.average for value in trained(run.average).values()]
+        self.live = [param.detach() for run in runs for param in run.params.values()]
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
         self.forward = _forward(runs[0].model, self.weights)
-        self._epoch, self._pieces = -1, ()  # type: tuple[int, tuple[Tensor, ...]]
-
-    def _adopt_state(self) -> None:
-        for name, weight in self.weights.items():
-            parts = [run.optimiser.state.get(run.params[name], {}) for run in self.runs]
-            for key in parts[0]:
-                values = [part[key] for part in parts]
-                alike = isinstance(values[0], Tensor) and values[0].shape == weight.shape[1:]
-                self.optimiser.state[weight][key] = torch.stack(values) if alike else copy.deepcopy(values[0])
-
-    def share_state(self) -> None:
-        """Give each run's own optimiser its part of the stacked state, as views, for a checkpoint."""
-        for name, weight in self.weights.items():
-            for key, value in self.optimiser.state[weight].items():
-                alike = isinstance(value, Tensor) and value.shape == weight.shape
-                for slot, run in enumerate(self.runs):
-                    run.optimiser.state[run.params[name]][key] = value[slot] if alike else value
+        self._epoch = -1
+        self._pieces: tuple[Tensor, ...] = ()
 
     def batch(self, i: int) -> tuple[Tensor, Tensor]:
         """The batches of step `i` of all seeds: x (S * B, ...), y (S * B,)."""
@@ -153,10 +137,8 @@ class Stack:
         for group in self.optimiser.param_groups:
             group["lr"] = self.runs[0].rates[i]
         self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        if self.averages is not None:
-            live = [weight.detach() for weight in self.weights.values()]
-            torch._foreach_lerp_(self.averages, live, 1 - (self.settings.ema or 0.0))
+        if self.averages:
+            torch._foreach_lerp_(self.averages, self.live, 1 - (self.settings.ema or 0.0))
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """Losses and hits (steps, S) since the last call."""
@@ -166,15 +148,23 @@ class Stack:
         return losses, hits
 
 
-def _adopt(parts: Sequence[nn.Parameter]) -> nn.Parameter:
-    """One parameter (S, ...); the given ones become views of it."""
-    whole = nn.Parameter(torch.stack([part.detach() for part in parts]))
+def _aligned(slots: int, shape: torch.Size) -> Tensor:
+    """Zeros (slots, *shape), each slot at the start of a cache line."""
+    size = shape.numel()
+    apart = -(-size // LINE) * LINE
+    return torch.zeros(slots, apart)[:, :size].unflatten(1, shape)
+
+
+def _adopt(parts: Sequence[nn.Parameter]) -> tuple[nn.Parameter, Tensor]:
+    """One parameter (S, ...) and its gradient; the given parameters and their gradients become views of them."""
+    whole, gradient = _aligned(len(parts), parts[0].shape), _aligned(len(parts), parts[0].shape)
     for slot, part in enumerate(parts):
-        part.data = whole.data[slot]
-    return whole
+        whole[slot] = part.detach()
+        part.data, part.grad = whole[slot], gradient[slot]
+    return nn.Parameter(whole), gradient
 
 
-def _forward(model: nn.Module, weights: dict[str, nn.Parameter]) -> Forward:
+def _forward(model: nn.Module, weights: dict[str, tuple[nn.Parameter, Tensor]]) -> Forward:
     steps: list[Forward] = []
     for name, layer in model.named_children():
         if isinstance(layer, nn.Linear):
@@ -190,10 +180,33 @@ def _forward(model: nn.Module, weights: dict[str, nn.Parameter]) -> Forward:
     return run
 
 
-def _dense(weight: Tensor, bias: Tensor | None) -> Forward:
-    if bias is None:
-        return lambda x: torch.bmm(x, weight.transpose(1, 2))
-    return lambda x: torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+class _Dense(torch.autograd.Function):
+    """x (S, B, in) times weight (S, out, in), plus bias (S, out). Gradients of weight and bias go into the given
+    tensors, whose slots the optimiser holds; autograd is told of that of x only."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, into: Tensor, bias: Tensor | None, bias_into: Tensor | None
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.into, ctx.bias_into = into, bias_into
+        if bias is None:
+            return torch.bmm(x, weight.transpose(1, 2))
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        torch.bmm(gradient.transpose(1, 2), x, out=ctx.into)
+        if ctx.bias_into is not None:
+            torch.sum(gradient, 1, out=ctx.bias_into)
+        return torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None, None, None, None, None
+
+
+def _dense(weight: tuple[nn.Parameter, Tensor], bias: tuple[nn.Parameter, Tensor] | None) -> Forward:
+    whole, into = weight
+    offset, offset_into = bias or (None, None)
+    return lambda x: _Dense.apply(x, whole, into, offset, offset_into)
 
 
 def _losses(logits: Tensor, y: Tensor, seeds: int, settings: Settings, head: Head) -> tuple[Tensor, Tensor]:
@@ -284,6 +297,7 @@ def _copied(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 def _put_back(run: Run, state: tuple[dict[str, Tensor], dict[str, object]]) -> None:
     run.optimiser.state.clear()
+    run.optimiser.zero_grad(set_to_none=True)
     run.losses.clear()
     run.hits.clear()
     run.take(*state)
@@ -316,7 +330,7 @@ class _Together:
             marked, now = position == until, position
             self._each(lambda slot: self._arrive(slot, now, losses[:, slot], hits[:, slot], marked))  # noqa: B023
             if up and self.active:
-                self._look_up(stack)
+                self._look_up()
         return [self.done[slot] for slot in range(len(self.runs))]
 
     def _each(self, act: Callable[[int], None]) -> None:
@@ -334,8 +348,8 @@ class _Together:
         if marked:
             run.mark()
         if run.position >= run.end:
-            for value in (*run.params.values(), *(trained(run.average).values() if run.average else ())):
-                value.data = value.data.clone()  # the stack goes on; this network stays
+            for param in run.params.values():
+                param.data, param.grad = param.data.clone(), None  # the stack goes on; this network stays
             fitted = finish(run, "", self.begun, self.keepers[slot].resumed)
             fitted.notes |= self._notes(slot)
             self.active.remove(slot)
@@ -344,8 +358,7 @@ class _Together:
     def _notes(self, slot: int) -> dict[str, object]:
         return {"executor": "stacked", "slot": slot, "company": len(self.runs)}
 
-    def _look_up(self, stack: Stack) -> None:
-        stack.share_state()
+    def _look_up(self) -> None:
         stop = any(run.ctx.stopping() for run in self.runs)
         save = stop or self.cadence.wants_save()
         for slot in self.active:
