@@ -73,11 +73,12 @@ def _colour_bar(fig: Figure, norm: Normalize, level: Axis, layout: Layout, what:
 def contour(data: Contour, layout: Layout) -> Figure:
     """Small multiples on shared coordinates; the dot is the trained network."""
     most = data.columns if layout is style.WIDE else 3 if len(data.panels) > 12 else None
-    frame = Frame(left=0.5, top=0.22, bottom=1.02, across=0.13, down=0.3)
-    fig, axes = style.panels(layout, len(data.panels), 1.0, frame, most)
-    norm = _norm(data.panels, data.level)
     x_ends = style.ends(*(panel.a for panel in data.panels))
     y_ends = style.ends(*(panel.b for panel in data.panels))
+    left = style.label_room(Axis("", low=y_ends[0], high=y_ends[1]), *y_ends, 3) + 0.32
+    frame = Frame(left=left, top=0.22, bottom=1.02, across=0.13, down=0.3)
+    fig, axes = style.panels(layout, len(data.panels), 1.0, frame, most)
+    norm = _norm(data.panels, data.level)
     for ax, panel in zip(axes, data.panels, strict=True):
         _slice(ax, panel, norm)
         for which, axis, (low, high) in (("x", data.x, x_ends), ("y", data.y, y_ends)):
@@ -90,7 +91,7 @@ def contour(data: Contour, layout: Layout) -> Figure:
     style.outer(axes, style.columns_of(axes))
     height = fig.get_figheight()
     fig.text(0.5, 0.66 / height, style.caption_of(data.x), fontsize=8, ha="center", va="bottom")
-    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.012, ha="left", y=0.5 + 0.4 / height)
+    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.06 / layout.width, ha="left", y=0.5 + 0.4 / height)
     _colour_bar(fig, norm, data.level, layout)
     return fig
 
@@ -118,8 +119,8 @@ def surface(data: Surface, layout: Layout) -> Figure:
         drawn = ax.plot_surface(a, b, z, facecolors=colours, shade=False, rcount=50, ccount=50, linewidth=0.15,
                                 edgecolor=(1, 1, 1, 0.35))  # fmt: skip
         drawn.set_rasterized(True)
-        ax.set_xticks([panel.a[0], 0, panel.a[-1]], labels=[style.tick(v) for v in (panel.a[0], 0, panel.a[-1])])
-        ax.set_yticks([panel.b[0], 0, panel.b[-1]], labels=[style.tick(v) for v in (panel.b[0], 0, panel.b[-1])])
+        ax.set_xticks([panel.a[0], panel.a[-1]], labels=[style.tick(v) for v in (panel.a[0], panel.a[-1])])
+        ax.set_yticks([panel.b[0], panel.b[-1]], labels=[style.tick(v) for v in (panel.b[0], panel.b[-1])])
         places = [float(np.log10(mark)) if log else mark for mark in marks]
         ax.set_zticks(places, labels=[style.tick(mark) for mark in marks])
         ax.tick_params(labelsize=6.5, pad=-3)

@@ -108,7 +108,8 @@ def retention(data: Retention, layout: Layout) -> Figure:
     first = next((value for value in steps if value > 0), 1.0)
     if len(data.lines) <= 4:
         return _retention_together(data, layout, steps, first)
-    frame = Frame(left=0.55, bottom=0.42, top=0.22, across=0.16, down=0.32)
+    edge = style.text_width(style.tick(steps[-1])) / 2 + 0.04
+    frame = Frame(left=0.55, right=edge, bottom=0.42, top=0.22, across=max(0.16, edge), down=0.32)
     fig, axes = style.panels(layout, len(data.lines), 0.72, frame)
     for index, (ax, line) in enumerate(zip(axes, data.lines, strict=True)):
         for other in data.lines:
@@ -119,8 +120,7 @@ def retention(data: Retention, layout: Layout) -> Figure:
         _retention_axes(ax, data, steps, first)
         style.title(ax, line.label, data.summary[index] if data.summary else "")
     style.outer(axes, style.columns_of(axes))
-    fig.supxlabel(style.caption_of(data.x), fontsize=8, y=0.012, va="bottom")
-    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.012, ha="left")
+    style.name_axes(fig, style.caption_of(data.x), style.caption_of(data.y))
     return fig
 
 
@@ -145,16 +145,17 @@ def curves(data: Curves, layout: Layout) -> Figure:
     names = list(dict.fromkeys(line.label for panel in data.panels for line in panel.lines))
     alone = len(data.panels) == 1
     room = max((style.text_width(name) for name in names), default=0.0) + 0.3
-    frame = (
-        Frame(left=0.55, right=room, bottom=0.45, top=0.12)
-        if alone
-        else Frame(left=0.55, top=0.45, across=0.16, down=0.32)
-    )
-    ratio = (0.45 if layout is style.WIDE else 0.8) if alone else 0.72
-    fig, axes = style.panels(layout, len(data.panels), ratio, frame)
     every = [line for panel in data.panels for line in panel.lines]
     x_ends = style.ends(*(line.x for line in every))
     y_ends = style.ends(*(values for line in every for values in (line.y, line.low, line.high)))
+    left = style.label_room(data.y, *y_ends, 4) + 0.32
+    frame = (
+        Frame(left=left, right=room, bottom=0.45, top=0.12)
+        if alone
+        else Frame(left=left, top=0.45, across=0.16, down=0.32)
+    )
+    ratio = (0.45 if layout is style.WIDE else 0.8) if alone else 0.72
+    fig, axes = style.panels(layout, len(data.panels), ratio, frame)
     looks = {name: (COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]) for i, name in enumerate(names)}
     for ax, panel in zip(axes, data.panels, strict=True):
         for line in panel.lines:
@@ -165,12 +166,9 @@ def curves(data: Curves, layout: Layout) -> Figure:
             _name_ends(ax, [(line, float(line.x[-1]), looks[line.label][0]) for line in panel.lines if len(line.y)])
         else:
             style.title(ax, panel.label)
+    style.name_axes(fig, style.caption_of(data.x), style.caption_of(data.y))
     if alone:
-        axes[0].set_xlabel(style.caption_of(data.x))
-        axes[0].set_ylabel(style.caption_of(data.y))
         return fig
     style.outer(axes, style.columns_of(axes))
-    fig.supxlabel(style.caption_of(data.x), fontsize=8, y=0.012, va="bottom")
-    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.012, ha="left")
     style.legend(fig, [(style.words(name), looks[name]) for name in names])
     return fig

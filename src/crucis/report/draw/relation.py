@@ -90,20 +90,21 @@ def scatter(data: Scatter, layout: Layout) -> Figure:
     groups = list(dict.fromkeys(point.group for panel in data.panels for point in panel.points))
     looks = {group: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, group in enumerate(groups)}
     rows_of_key = 0 if len(groups) < 2 else 1 if layout is style.WIDE else -(-len(groups) // 3)
-    frame = Frame(left=0.58, top=0.4 + 0.17 * rows_of_key, bottom=0.45, across=0.62, down=0.85)
+    room = max(style.label_room(panel.y, *_ends(panel, "y"), 4) for panel in data.panels) + 0.32
+    frame = Frame(left=room, top=0.4 + 0.17 * rows_of_key, bottom=0.45, across=room + 0.05, down=0.85)
     most = min(len(data.panels), 2) if layout is style.WIDE else 1
     ratio = 0.55 if most == 1 and layout is style.WIDE else 0.78
     fig, axes = style.panels(layout, len(data.panels), ratio, frame, most)
     for ax, panel in zip(axes, data.panels, strict=True):
         _one(ax, panel, looks)
         unnamed = _name_points(ax, panel)
-        room = ax.get_position().width * fig.get_figwidth()
+        wide = ax.get_position().width * fig.get_figwidth()
         says = panel.says + (f"; no room for the names of {len(unnamed)}" if unnamed else "")
         lift = 0.16 if says else 0.03
         tall = ax.get_position().height * fig.get_figheight()
-        ax.text(0, 1 + lift / tall, style.fit_words(panel.label, room, 8.0, "bold"), transform=ax.transAxes,
+        ax.text(0, 1 + lift / tall, style.fit_words(panel.label, wide, 8.0, "bold"), transform=ax.transAxes,
                 fontsize=8.0, fontweight="bold", va="bottom")  # fmt: skip
-        ax.text(0, 1 + 0.03 / tall, style.fit_words(says, room, 7.2), transform=ax.transAxes, fontsize=7.2,
+        ax.text(0, 1 + 0.03 / tall, style.fit_words(says, wide, 7.2), transform=ax.transAxes, fontsize=7.2,
                 color=SOFT, va="bottom")  # fmt: skip
     if rows_of_key:
         from matplotlib.lines import Line2D

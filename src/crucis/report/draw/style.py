@@ -92,7 +92,7 @@ def tick(value: float) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
-        return numbers.grouped(f"{value:.6f}".rstrip("0").rstrip(".")).replace("-", numbers.MINUS)
+        return numbers.grouped(f"{value:.9g}").replace("-", numbers.MINUS)
     mantissa, power = f"{value:.6e}".split("e")
     head = mantissa.rstrip("0").rstrip(".").replace("-", numbers.MINUS)
     tail = numbers.power_of_ten(int(power))
@@ -109,7 +109,7 @@ def _steps(low: float, high: float, wanted: int) -> list[float]:
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first + 1 <= wanted + 1:
             break
-    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+    return [float(f"{index * step:.15g}") for index in range(first, last + 1)]
 
 
 def _decades(low: float, high: float, wanted: int) -> list[float]:
@@ -141,16 +141,29 @@ def _room(ax: Axes, places: Sequence[float], log: bool) -> bool:
     return all(at[i + 1] - at[i] > half[i] + half[i + 1] + 0.06 for i in range(len(at) - 1))
 
 
-def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted: int = 5) -> None:
-    """Scale, ends and ticks of one axis; low and high are the data's ends, the axis' own ends win."""
+def _view(axis: Axis, low: float, high: float) -> tuple[float, float, bool]:
+    """The ends that are shown for data between low and high, and whether the scale is logarithmic."""
     low, high = (low if axis.low is None else axis.low), (high if axis.high is None else axis.high)
     log = axis.scale == "log" and low > 0
     if high <= low:
         low, high = (low / 2, low * 2) if log else (low - 0.5, low + 0.5)
+    ratio, span = high / low if log else 1.0, high - low
     if axis.low is None:
-        low = low / (high / low) ** 0.05 if log else low - 0.05 * (high - low)
+        low = low / ratio**0.05 if log else low - 0.05 * span
     if axis.high is None:
-        high = high * (high / low) ** 0.05 if log else high + 0.05 * (high - low)
+        high = high * ratio**0.05 if log else high + 0.05 * span
+    return low, high, log
+
+
+def label_room(axis: Axis, low: float, high: float, wanted: int) -> float:
+    """Width of the widest label on a vertical axis, in inches."""
+    low, high, log = _view(axis, low, high)
+    return max((text_width(tick(mark)) for mark in marks(low, high, wanted, log)), default=0.0)
+
+
+def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted: int = 5) -> None:
+    """Scale, ends and ticks of one axis; low and high are the data's ends, the axis' own ends win."""
+    low, high, log = _view(axis, low, high)
     if log:
         getattr(ax, f"set_{which}scale")("log")
     getattr(ax, f"set_{which}lim")(low, high)
@@ -161,6 +174,13 @@ def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted
     getattr(ax, f"set_{which}ticks")(places, labels=[tick(place) for place in places])
     if log:
         getattr(ax, f"{which}axis").minorticks_off()
+
+
+def name_axes(fig: Figure, x: str, y: str = "") -> None:
+    """One name for the horizontal axis of all panels, at the lower edge, and one for the vertical, at the left."""
+    fig.supxlabel(words(x), fontsize=8, y=0.04 / fig.get_figheight(), va="bottom")
+    if y:
+        fig.supylabel(words(y), fontsize=8, x=0.06 / fig.get_figwidth(), ha="left")
 
 
 def ends(*series: Sequence[float]) -> tuple[float, float]:

@@ -82,16 +82,15 @@ def _legend(fig: Figure, panels: Sequence[Bars], layout: Layout, diagram: bool) 
 def diagram(data: Diagram, layout: Layout) -> Figure:
     """Death against birth, each panel in its own range (the loss scales of networks differ)."""
     top = 0.5 if layout is style.WIDE else 0.66
-    frame = Frame(left=0.62, right=0.16, top=top, bottom=0.45, across=0.42, down=0.45)
+    room = max(style.label_room(Axis(""), *_ends(panel, data.level), 3) for panel in data.panels)
+    frame = Frame(left=room + 0.32, right=0.16, top=top, bottom=0.45, across=room + 0.27, down=0.45)
     fig, axes = style.panels(layout, len(data.panels), 1.0, frame)
     for ax, panel in zip(axes, data.panels, strict=True):
         _one_diagram(ax, panel, data.level)
         style.title(ax, panel.label)
         ax.text(0.98, 0.05, _counts(panel), transform=ax.transAxes, fontsize=7.2, color=SOFT, ha="right")
-    fig.supxlabel(style.words(f"birth: {style.caption_of(data.level)} at which it appears"), fontsize=8, y=0.012,
-                  va="bottom")  # fmt: skip
-    fig.supylabel(style.words(f"death: {style.caption_of(data.level)} at which it is gone"), fontsize=8, x=0.012,
-                  ha="left")  # fmt: skip
+    level = style.caption_of(data.level)
+    style.name_axes(fig, f"birth: {level} at which it appears", f"death: {level} at which it is gone")
     _legend(fig, data.panels, layout, True)
     return fig
 
@@ -127,7 +126,7 @@ def barcode(data: Barcode, layout: Layout) -> Figure:
     for ax, panel in zip(axes, data.panels, strict=True):
         hidden = _one_barcode(ax, panel, data.level, 30)
         style.title(ax, panel.label, f"+ {hidden} shorter" if hidden else _counts(panel))
-    fig.supxlabel(style.caption_of(data.level), fontsize=8, y=0.012, va="bottom")
+    style.name_axes(fig, style.caption_of(data.level))
     handles = [Line2D([], [], color=colour, linewidth=2.2, label=name)
                for colour, name in ((H0, "H0, separate basins"), (H1, "H1, enclosed ridges"))]  # fmt: skip
     style.key(fig, handles)
