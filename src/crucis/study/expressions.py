@@ -214,6 +214,21 @@ def references(e: Expression) -> list[Ref]:
     return list(dict.fromkeys(node.ref for node in nodes(e) if isinstance(node, Column)))
 
 
+def starred(e: Expression) -> list[str]:
+    """Axes that `@axis=*` spreads in an expression and that no aggregate inside it has closed."""
+    if isinstance(e, Column):
+        return [axis for axis, value in e.ref.at if value == "*"]
+    if isinstance(e, Call) and e.function in OVER:
+        return []
+    return list(dict.fromkeys(axis for part in children(e) for axis in starred(part)))
+
+
+def closed(e: Expression) -> set[str]:
+    """Axes that aggregates anywhere inside an expression take away."""
+    own = set(starred(e.argument)) if isinstance(e, Call) and e.function in OVER else set()
+    return own.union(*(closed(part) for part in children(e)))
+
+
 def cut_by_comma(texts: Sequence[str]) -> tuple[str, str] | None:
     """The first two neighbours of a list that one comma has cut: `[max(a, b) < 1]` is `max(a` and `b) < 1`."""
     for first, second in pairwise(texts):
@@ -223,6 +238,6 @@ def cut_by_comma(texts: Sequence[str]) -> tuple[str, str] | None:
 
 
 __all__ = [
-    "COMPARISONS", "FUNCTIONS", "OVER", "SCALAR", "ExpressionError", "children", "cut_by_comma", "nodes", "parse",
-    "reference", "references", "render",
+    "COMPARISONS", "FUNCTIONS", "OVER", "SCALAR", "ExpressionError", "children", "closed", "cut_by_comma", "nodes",
+    "parse", "reference", "references", "render", "starred",
 ]  # fmt: skip

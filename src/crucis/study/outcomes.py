@@ -1,0 +1,176 @@
+"""Columns of analyses: which numbers a result will have and what they vary over, before there is a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .. import shelf
+from ..errors import did_you_mean
+from ..source import SourceError
+from .identity import find
+from .info import ColumnInfo, Range, SemanticError, narrowed
+from .matching import label_of
+from .spec import Analysis, LeafRef, Ref, Study
+from .stage_columns import expand
+
+if TYPE_CHECKING:
+    from .columns import Book
+
+#: Columns of `same` unit that stay inside the range of what they summarise.
+_INSIDE = ("mean", "median", "min", "max")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One column of an analysis as its result names it: the label, and the axes that `@axis=*` spreads."""
+
+    ref: Ref
+    label: str
+    info: ColumnInfo
+    spread: tuple[str, ...]
+
+
+def members(book: Book, analysis: Analysis, refs: Sequence[Ref]) -> list[Member]:
+    """The columns of a list, wildcards expanded, after the filters of the analysis.
+
+    A column is called by its name; only where two differ in nothing but their `@` by the whole reference.
+
+    Raises:
+        SemanticError: the first reference without meaning.
+    """
+    study = book.study
+    whole = [one for ref in refs for one in expand(study, ref)]
+    short = [str(replace(ref, at=())) for ref in whole]
+    out = []
+    for ref, name in zip(whole, short, strict=True):
+        info = narrowed(study, book.info(ref), analysis.only, analysis.exclude)
+        spread = tuple(axis for axis, value in ref.at if value == "*" and axis != "seed")
+        out.append(Member(ref, str(ref) if short.count(name) > 1 else name, info, spread))
+    return out
+
+
+def leaves(study: Study, analysis: Analysis) -> dict[str, shelf.Leaf]:
+    """Method -> leaf, in the order of the file; leaves that do not exist are left out."""
+    out = {}
+    for ref in analysis.leaves:
+        try:
+            out[method(ref)] = find(ref, study.folder)
+        except (KeyError, SourceError, OSError):
+            continue
+    return out
+
+
+def method(ref: LeafRef) -> str:
+    """The label of a leaf on the axis `method`."""
+    return ref.name.rpartition("/")[2].removesuffix(".py")
+
+
+def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
+    """A column of the result of an analysis, before the `@` of the reference.
+
+    Raises:
+        SemanticError: no such column, or a column of the analysis without meaning.
+    """
+    study = book.study
+    having = leaves(study, analysis)
+    known = {name for leaf in having.values() for name in leaf.columns}
+    if ref.column is None or (ref.column not in known and having):
+        raise SemanticError("unknown-column", _no_column(ref, list(dict.fromkeys(_ordered(having)))))
+    about: Mapping[str, Any] = {}
+    for leaf in having.values():
+        about = about or leaf.columns.get(ref.column, {})
+    of = members(book, analysis, analysis.of)
+    targets = members(book, analysis, analysis.targets)
+    labels = axes_of_result(study, analysis, of, targets)
+    if len(analysis.leaves) > 1:
+        labels["method"] = tuple(name for name, leaf in having.items() if ref.column in leaf.columns)
+    parts = [*of, *targets, *members(book, analysis, analysis.given)]
+    unit, ends = _quantity(analysis, ref.column, about, of)
+    return ColumnInfo(
+        unit, ends, tuple(labels), labels, bool(about.get("headline")), "analysis", _kind(ref.column, about),
+        sealed=any(one.info.sealed for one in parts), origins=(analysis.name,),
+    )  # fmt: skip
+
+
+def axes_of_result(
+    study: Study, analysis: Analysis, of: Sequence[Member], targets: Sequence[Member]
+) -> dict[str, tuple[str, ...]]:
+    """Axis -> labels of the rows of a result, without `method`; empty labels are known only after the run."""
+    labels: dict[str, tuple[str, ...]] = {"metric": _unique(one.label for one in of)}
+    if analysis.verb == "estimate":
+        labels = {}
+    labels |= {axis: _over(of, axis) for one in of for axis in one.spread if analysis.verb != "estimate"}
+    if analysis.verb == "correlate":
+        for axis in dict.fromkeys(axis for one in targets for axis in one.spread):
+            labels[f"with.{axis}" if axis in labels else axis] = _over(targets, axis)
+        labels["with"] = _unique(one.label for one in targets)
+    every = (*of, *targets)
+    for axis in analysis.each:
+        if axis not in labels and axis != "method":
+            labels[axis] = field_labels(study, every, axis)
+    if analysis.verb == "compare" and analysis.between:
+        levels = field_labels(study, of, analysis.between)
+        if analysis.against is None:
+            labels[analysis.between], labels["against"] = levels[1:], levels[:-1]
+        else:
+            labels[analysis.between] = tuple(level for level in levels if level != analysis.against)
+            labels["against"] = (analysis.against,)
+    if analysis.verb == "describe" and not analysis.unit:
+        rest = dict.fromkeys(axis for one in of for axis in one.info.axes if axis not in labels)
+        labels |= {axis: _over(of, axis) for axis in rest}
+    return labels
+
+
+def field_labels(study: Study, parts: Iterable[Member], axis: str) -> tuple[str, ...]:
+    """Labels of an axis, or the values of `factor.field`, that occur in some column, in the order of the file."""
+    factor, _, part = axis.partition(".")
+    if axis in study.factors or not part or factor not in study.factors:
+        return _over(parts, axis)
+    present = set(_over(parts, factor))
+    levels = [level for level in study.factors[factor].levels if level.label in present]
+    return _unique(label_of(level.fields[part]) for level in levels if level.fields and part in level.fields)
+
+
+def _over(parts: Iterable[Member], axis: str) -> tuple[str, ...]:
+    return _unique(label for one in parts for label in one.info.labels.get(axis, ()))
+
+
+def _unique(labels: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(labels))
+
+
+def _ordered(having: Mapping[str, shelf.Leaf]) -> list[str]:
+    return [name for leaf in having.values() for name in leaf.columns]
+
+
+def _no_column(ref: Ref, known: Sequence[str]) -> str:
+    if ref.column is None:
+        return f"'{ref.name}' is an analysis; name one of its numbers: {ref.name}.X ({', '.join(known[:6])})."
+    listed = ", ".join(known)
+    return f"'{ref.name}' has no column '{ref.column}'.{did_you_mean(ref.column, known) or f' It has: {listed}.'}"
+
+
+def _kind(name: str, about: Mapping[str, Any]) -> str:
+    if name in ("p", "p_raw"):
+        return "p"
+    return "estimate" if "interval" in about else "exact"
+
+
+def _quantity(analysis: Analysis, name: str, about: Mapping[str, Any], of: Sequence[Member]) -> tuple[str, Range]:
+    """Unit and range; a leaf that says `same` takes them from what it compares or summarises."""
+    low, high = about.get("range", [None, None])
+    unit = str(about.get("unit", "1"))
+    if unit != "same":
+        return unit, (low, high)
+    if any({**analysis.params, **ref.params}.get("scale") == "ratio" for ref in analysis.leaves):
+        return "ratio", (low, high)
+    units = {one.info.unit for one in of}
+    lows, highs = [one.info.range[0] for one in of], [one.info.range[1] for one in of]
+    if len(units) > 1 or None in lows or None in highs or not of:
+        return (units.pop() if len(units) == 1 else "1"), (low, high)
+    least, most = min(x for x in lows if x is not None), max(x for x in highs if x is not None)
+    if analysis.verb == "compare" and name == "effect":
+        return units.pop(), (least - most, most - least)
+    return units.pop(), (least, most) if name in _INSIDE else (low, high)
