@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import shelf
+from .leaves import find_leaf
 from .scalars import show
 from .spec import Dollar, Factor, LeafRef, Stage, Study
-from .values import Converter, find_leaf
+from .values import Converter
 
 #: Keys of a stage that belong to the grammar and reach the leaf's runner under their own names.
 GRAMMAR = ("net", "data", "view", "split", "recipe")

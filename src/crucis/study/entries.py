@@ -7,9 +7,10 @@ from typing import Any
 
 from .. import shelf
 from ..errors import did_you_mean
+from .leaves import unknown_parameter
 from .scalars import show
 from .tree import BAD, Reading
-from .values import Converter, unknown_parameter
+from .values import Converter
 
 
 def one_verb(body: Mapping[str, Any], path: str, verbs: tuple[str, ...], reading: Reading, what: str) -> str | None:

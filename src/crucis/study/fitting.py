@@ -12,12 +12,13 @@ from .axes import dollars
 from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
 from .coverage import Cell, Coverage
 from .entries import report, unknown_key
+from .leaves import WRITTEN
 from .levels import Levels
 from .scalars import show
 from .spec import Dollar, LeafRef, Stage, Study
 from .stages import RESERVED
 from .tree import BAD, Reading, has_bad
-from .values import WRITTEN, Converter
+from .values import Converter
 
 
 @dataclass

@@ -11,6 +11,7 @@ import yaml
 
 from ..errors import Faults
 from . import scalars
+from .dump import dump as dump
 from .spec import Place
 from .tree import BAD, Node
 from .yaml_faults import ALIAS, explain
@@ -270,26 +271,3 @@ class _Composer:
         if not (self.stack and self.stack[-1].key == "" and isinstance(self.stack[-1].node.data, dict)):
             self._fault("alias", ALIAS.format(event.anchor), place)
         self._place(Node(BAD, place))
-
-
-# --- the other way -------------------------------------------------------------------------------------------
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes plain data so that `read` gives it back."""
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    try:
-        same = scalars.resolve(value) == value and not isinstance(scalars.resolve(value), (bool, int, float))
-    except scalars.ScalarError:
-        same = False
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if same else "'")
-
-
-_Dumper.add_representer(str, _text)
-
-
-def dump(value: Any) -> str:
-    """Plain data as the text of a study: sections on lines of their own, entries in one line where they are short."""
-    return yaml.dump(value, Dumper=_Dumper, default_flow_style=None, sort_keys=False, width=120, allow_unicode=True)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .. import shelf
-from ..errors import did_you_mean, nearest
+from ..errors import did_you_mean
 from ..lengths import Length
 from ..shelf import Leaf, Param
 from ..source import SourceError
-from .kinds import in_words, kinds_of, short
+from .kinds import in_words, kinds_of
+from .leaves import WRITTEN, bad_file, find_leaf, no_file, unknown_leaf, unknown_parameter
 from .scalars import bare, looks_like_number, number, show
 from .spec import LeafRef
 from .tree import BAD
 
 DISTRIBUTIONS = ("uniform", "log_uniform", "int_uniform", "int_log_uniform", "choice")
-WRITTEN = {"length": "for", "models": "from", "targets": "with"}  # parameters whose written name is a Python keyword
 
 
 @dataclass(frozen=True)
@@ -51,34 +50,12 @@ class Converter:
         try:
             return find_leaf(home, name, self.folder)
         except SourceError as error:
-            text = str(error)
-            self._issue("bad-file", sub, text if text.endswith(".") else f"{text}.")
+            self._issue("bad-file", sub, bad_file(home, name, str(error)))
         except FileNotFoundError:
-            self._issue("no-file", sub, self._no_file(name))
+            self._issue("no-file", sub, no_file(name, self.folder, self.file))
         except KeyError:
-            self._issue("unknown-name", sub, self._unknown_leaf(home, name))
+            self._issue("unknown-name", sub, unknown_leaf(home, name, self.factors))
         return None
-
-    def _no_file(self, name: str) -> str:
-        here = sorted(path.name for path in (self.folder / name).parent.glob("*.py"))[:8]
-        files = f" Files here: {', '.join(here)}." if here else ""
-        return f"no file {name} beside {self.file}.{files}"
-
-    def _unknown_leaf(self, home: str, name: str) -> str:
-        about = shelf.SHELVES[home]
-        if name in self.factors:
-            return f"no {about.noun} '{name}'. There is a factor of that name; write ${name}."
-        for other in ("train", "measure", "perturb"):
-            if home in ("train", "measure", "perturb") and other != home and name in shelf.names(other):
-                noun = shelf.SHELVES[other].noun
-                article = "an" if noun[0] in "aeiou" else "a"
-                return (
-                    f"'{name}' is {article} {noun}, not {'an' if about.noun[0] in 'aeiou' else 'a'} {about.noun}. "
-                    f"Write {{{other}: {name}, {'of: ...' if other != 'train' else 'net: ...'}}}."
-                )
-        listing = f" All: crucis list {home}" if home not in ("train", "measure", "perturb") else (
-            f" All: crucis list {about.plural}")  # fmt: skip
-        return f"no {about.noun} '{name}'.{did_you_mean(name, shelf.names(home))}{listing}"
 
     def leaf_ref(self, home: str, raw: Any, sub: str = "") -> Any:
         """`name` or `{name: {parameter: value}}` as a reference with converted parameters."""
@@ -141,7 +118,7 @@ class Converter:
             return self._distribution(raw, sub)
         value = self._any(param, kinds, raw, sub)
         if value is not BAD and value is not None and param.limits:
-            self._bounded(param, value, sub)
+            self._bounded(param, value, raw, sub)
         return value
 
     def _distribution(self, raw: Mapping[str, Any], sub: str) -> Any:
@@ -243,16 +220,17 @@ class Converter:
             tail = f" There is a factor of that name; write ${raw}."
         return self._issue("wrong-type", sub, f"expected {in_words(kinds, param.shelf)}, got {got}.{tail}")
 
-    def _bounded(self, param: Param, value: Any, sub: str) -> None:
+    def _bounded(self, param: Param, value: Any, raw: Any, sub: str) -> None:
         if isinstance(value, list):
             for i, item in enumerate(value):
-                self._bounded(param, item, f"{sub}[{i}]")
+                self._bounded(param, item, raw[i], f"{sub}[{i}]")
             return
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not param.limits:
             return
         side = outside(param.limits, value)
         if side:
-            text = f"{value} is outside {param.limits}, the range of {param.name}. Write a {side} value."
+            name = WRITTEN.get(param.name, param.name)
+            text = f"{bare(raw)} is outside {param.limits}, the range of {name}. Write a {side} value."
             self._issue("out-of-range", sub, text)
 
     def view(self, raw: Any, sub: str = "") -> Any:
@@ -266,26 +244,6 @@ class Converter:
         return BAD if issues else value
 
 
-def find_leaf(home: str, name: str, folder: Path) -> Leaf:
-    """A user's file beside the study, a package's leaf, or one of the shelf.
-
-    Raises:
-        KeyError: no leaf of this name. FileNotFoundError: no such file. SourceError: a file that is no such leaf.
-    """
-    if LeafRef(home, name).own:
-        path = folder / name
-        if not path.is_file():
-            raise FileNotFoundError(name)
-        stat = path.stat()
-        return _own(home, folder, name, stat.st_mtime_ns, stat.st_size)
-    return shelf.leaf(home, name)
-
-
-@cache
-def _own(home: str, folder: Path, name: str, changed: int, size: int) -> Leaf:  # noqa: ARG001 - they make the key
-    return shelf.own_leaf(home, folder, name)
-
-
 def outside(limits: str, value: float) -> str | None:
     """`smaller` or `larger` if a value lies outside an interval such as "(0, 2]" and which way to go, else None."""
     low, high = (part.strip() for part in limits.strip()[1:-1].split(","))
@@ -296,30 +254,3 @@ def outside(limits: str, value: float) -> str | None:
     ):
         return "smaller"
     return None
-
-
-_TIMES = ("epochs", "epoch", "steps", "max_steps", "num_epochs", "n_epochs", "max_epochs", "duration", "length")
-_SYNONYMS = {
-    "learning_rate": "lr", "batch_size": "batch", "optimizer": "optimiser", "scheduler": "schedule",
-    "wd": "weight_decay", "augmentation": "augment", "augmentations": "augment", "grad_clip": "clip",
-    "clip_norm": "clip", "dtype": "precision",
-}  # fmt: skip
-
-
-def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
-    """The sentence for a parameter that a leaf does not have."""
-    head = f"'{leaf.name}' has no parameter '{key}'."
-    if key in _TIMES and "length" in leaf.params:
-        unit = "steps" if "step" in key else "epochs"
-        amount = f"{raw} {unit}" if isinstance(raw, int) and not isinstance(raw, bool) else bare(raw)
-        return f"{head} Write 'for: {amount}'."
-    if key == "watch":
-        return "'watch' comes with a later version of Crucis."
-    written = {WRITTEN.get(name, name): param for name, param in leaf.params.items()}
-    other = _SYNONYMS.get(key) if _SYNONYMS.get(key) in written else nearest(key, written)
-    if other:
-        param = written[other]
-        default = "required" if param.required else f"default {bare(param.default)}"
-        kind = "/".join(short(kind) for kind in kinds_of(param.type) if kind != "none")
-        return f"{head} Did you mean '{other}' ({kind}, {default})?"
-    return f"{head} It has: {', '.join(written)}." if written else f"{head} It has none."

@@ -41,9 +41,7 @@ def explain(error: Exception, text: str, file: str, faults: Faults) -> None:
 def _second_colon(inner: re.Match[str], lines: list[str], row: int, file: str, faults: Faults) -> None:
     key, value, rest = inner[1].strip(), inner[2], inner[3]
     if rest.startswith(("{", "[")):
-        whole = rest[: rest.rfind("}") + 1] or rest
-        if whole.count("}") > whole.count("{"):
-            whole = whole[: len(whole) - (whole.count("}") - whole.count("{"))].rstrip()
+        whole = _balanced(rest)
         faults.add(
             "inner-mapping", f"'{value}: ' starts a mapping inside a value. Write {{{value}: {whole}}}.",
             file=file, line=row + 1, column=inner.start(2) + 1,
@@ -55,6 +53,16 @@ def _second_colon(inner: re.Match[str], lines: list[str], row: int, file: str, f
         f"a second ': ' on one line starts a mapping. Quote the text: {key}: \"{quoted}\"",
         path=_block_path(lines, row, key), file=file, line=row + 1, column=inner.end(2) + 1,
     )  # fmt: skip
+
+
+def _balanced(text: str) -> str:
+    """The text up to the bracket that closes its first one, or all of it."""
+    depth = 0
+    for i, character in enumerate(text):
+        depth += (character in "{[") - (character in "}]")
+        if depth == 0:
+            return text[: i + 1]
+    return text
 
 
 def _block_path(lines: list[str], row: int, key: str) -> str:
