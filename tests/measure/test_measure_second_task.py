@@ -16,8 +16,9 @@ from torch import nn
 from crucis.errors import CrucisError, Refusal
 from crucis.measure.evaluate import accuracy_and_loss
 from crucis.measure.perturbations import second_task
-from crucis.measure.specimen import Specimen, Trained
+from crucis.measure.specimen import Specimen
 from crucis.testing import perturbations, subjects
+from crucis.testing.subjects import PlainTrained
 
 
 class Reads(nn.Module):
@@ -44,11 +45,11 @@ def vectors(size: int = 200) -> Any:
 def scripted(share_at: Callable[[int], float], seen: dict[str, Any] | None = None) -> Any:
     """A trainer that trains nothing: after k steps the network is right on `share_at(k)` of task A."""
 
-    def train(data: Any, *, steps: int, probe: Any, probe_at: tuple[int, ...], **changes: Any) -> Trained:
+    def train(data: Any, *, steps: int, probe: Any, probe_at: tuple[int, ...], **changes: Any) -> PlainTrained:
         if seen is not None:
             seen.update(data=data, steps=steps, probe_at=probe_at, changes=changes)
         probes = {k: probe(Reads(share_at(k)).eval()) for k in probe_at}
-        return Trained(Reads(share_at(steps)).eval(), probes, {"model.safetensors": "model"})
+        return PlainTrained(Reads(share_at(steps)).eval(), probes, {"model.safetensors": "model"})
 
     return train
 
@@ -143,12 +144,12 @@ def test_watching_does_not_disturb_the_trajectory(tmp_path: Path) -> None:
     train = subjects.trainer(known, lr=0.3)
     trajectories = []
 
-    def watched(**kwargs: Any) -> Trained:
+    def watched(**kwargs: Any) -> PlainTrained:
         trained = train(**kwargs)
         trajectories.append(trained.model.state_dict())
         return trained
 
-    def trainer(data: Any, *, steps: int, probe: Any, probe_at: tuple[int, ...], **changes: Any) -> Trained:
+    def trainer(data: Any, *, steps: int, probe: Any, probe_at: tuple[int, ...], **changes: Any) -> PlainTrained:
         unseen = watched(data=data, steps=steps, probe=None, probe_at=())
         seen = watched(data=data, steps=steps, probe=probe, probe_at=probe_at)
         assert set(seen.probes) == {0, 1, 2, 5, 9, 30}

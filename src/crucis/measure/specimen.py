@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 Probe = Callable[["nn.Module"], Mapping[str, float]]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a `Trainer` returns.
+class Trained(Protocol):
+    """What a `Trainer` returns."""
 
-    Attributes:
-        model: the network after training, in evaluation mode.
-        probes: optimiser step -> what the probe returned there; step 0 is before the first update.
-        files: files that training left in `Context.out`, name -> role.
-    """
+    @property
+    def model(self) -> nn.Module:
+        """The network after training, in evaluation mode."""
 
-    model: nn.Module
-    probes: Mapping[int, Mapping[str, float]]
-    files: Mapping[str, str] = field(default_factory=dict)
+    @property
+    def probes(self) -> Mapping[int, Mapping[str, float]]:
+        """Optimiser step -> what the probe returned there; step 0 is before the first update."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Files that training left in `Context.out`, name -> role."""
 
 
 class Trainer(Protocol):

@@ -12,7 +12,7 @@ class PlainContext:
     """`records.Context` over a folder.
 
     Args:
-        folder: `out`, `scratch` and `published` are made in it.
+        folder: `out`, `scratch` and `store` are made in it.
         stop_after: how often `stopping` says no before it says yes; None for never.
 
     Attributes:
@@ -22,8 +22,8 @@ class PlainContext:
 
     def __init__(self, folder: Path, *, stop_after: int | None = None) -> None:
         self.inputs: dict[str, Any] = {}
-        self.out, self.scratch, self._published = (folder / name for name in ("out", "scratch", "published"))
-        for path in (self.out, self.scratch):
+        self.out, self.scratch, self.store = (folder / name for name in ("out", "scratch", "store"))
+        for path in (self.out, self.scratch, self.store):
             path.mkdir(parents=True, exist_ok=True)
         self.beats: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []

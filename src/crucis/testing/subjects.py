@@ -4,6 +4,7 @@ way that suites look for (batch normalisation, dropout, a tied weight would show
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,15 @@ def example(leaf: shelf.Leaf) -> dict[str, Any]:
     return {**required, **declared}
 
 
+@dataclass(frozen=True)
+class PlainTrained:
+    """A `measure.specimen.Trained`."""
+
+    model: Any
+    probes: Mapping[int, Mapping[str, float]]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
 def trainer(specimen: Any, *, lr: float = 0.05, batch: int = 16) -> Any:
     """A `measure.specimen.Trainer` of the plainest kind: gradient descent on mini-batches, dropout and all."""
     import copy
@@ -97,10 +107,9 @@ def trainer(specimen: Any, *, lr: float = 0.05, batch: int = 16) -> Any:
     import torch
     from torch.nn import functional
 
-    from ..measure.specimen import Trained
     from ..streams import Stream, borrowed
 
-    def train(data: Any, *, steps: int, probe: Any, probe_at: tuple[int, ...], **changes: Any) -> Trained:
+    def train(data: Any, *, steps: int, probe: Any, probe_at: tuple[int, ...], **changes: Any) -> PlainTrained:
         if changes:
             raise TypeError(f"the plain trainer changes nothing, got {sorted(changes)}")
         from ..measure.evaluate import batches
@@ -120,6 +129,6 @@ def trainer(specimen: Any, *, lr: float = 0.05, batch: int = 16) -> Any:
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-        return Trained(model.eval(), probes)
+        return PlainTrained(model.eval(), probes)
 
     return train

@@ -49,6 +49,7 @@ COLUMNS = {
     "not_finite": {"unit": "count", "range": [0, None], "axes": [], "headline": False},
     "images": {"unit": "count", "range": [1, None], "axes": [], "headline": False},
 }
+AXES = {"slice": "slices"}
 EXAMPLE = {"grid": 5, "slices": 2, "images": 32}
 LIMITS = {
     "grid": "[3, 1001]",
