@@ -244,13 +244,19 @@ class Converter:
         return BAD if issues else value
 
 
+def interval(limits: str) -> tuple[float | None, float | None, bool, bool]:
+    """The ends of an interval such as "(0, 2]" (None: without bound), and whether each end is left out."""
+    ends = [
+        None if part.strip() in ("", "-inf", "inf", "None") else float(part) for part in limits.strip()[1:-1].split(",")
+    ]
+    return ends[0], ends[1], limits.strip()[0] == "(", limits.strip()[-1] == ")"
+
+
 def outside(limits: str, value: float) -> str | None:
-    """`smaller` or `larger` if a value lies outside an interval such as "(0, 2]" and which way to go, else None."""
-    low, high = (part.strip() for part in limits.strip()[1:-1].split(","))
-    if low not in ("", "-inf", "None") and (value < float(low) or (limits[0] == "(" and value == float(low))):
+    """`smaller` or `larger` if a value lies outside an interval and which way to go, else None."""
+    low, high, open_low, open_high = interval(limits)
+    if low is not None and (value < low or (open_low and value == low)):
         return "larger"
-    if high not in ("", "inf", "None") and (
-        value > float(high) or (limits.strip()[-1] == ")" and value == float(high))
-    ):
+    if high is not None and (value > high or (open_high and value == high)):
         return "smaller"
     return None
