@@ -32,8 +32,8 @@ def flip(d: Array, confidence: float, stream: np.random.Generator | None) -> tup
 
     Under symmetry of each difference about its centre both are exact: p = share of sign flips whose |mean| reaches the
     observed one; the interval's ends are order statistics of the means of subsets (Hartigan 1969,
-    doi:10.1080/01621459.1969.10501057). Above 16 pairs random flips, p = (1 + count) / (1 + draws). No end is finite where 2^n is
-    below 2 / (1 - confidence): (p, None, None).
+    doi:10.1080/01621459.1969.10501057). Above 16 pairs random flips, p = (1 + count) / (1 + draws). No end is finite
+    where 2^n is below 2 / (1 - confidence): (p, None, None).
 
     Args:
         d: differences, (n,).

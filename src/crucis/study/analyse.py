@@ -13,13 +13,14 @@ from typing import Any
 from .. import seeds, shelf
 from ..errors import CrucisError, Refusal
 from ..stats.corrections import adjust
-from .axes import stage_leaves
 from .binding import leaf_of
+from .columns import column
 from .contrasts import compare, describe
 from .derived import Columns
 from .results import AnalysisResult, Reason, ResultRow
 from .rows import Task, loops, series
 from .spec import Analysis, LeafRef, Ref, Study
+from .stage_columns import expand
 from .table import Source
 from .units import correlate, frame
 
@@ -36,15 +37,9 @@ def analyse(study: Study, source: Source) -> dict[str, AnalysisResult]:
     return {name: work.result(name) for name in study.analysis}
 
 
-def tasks_of(study: Study, source: Source) -> dict[str, list[Task]]:
-    """The tables alone, nothing estimated: what a plan counts. Analyses that read others are left out."""
-    work = _Work(study, source)
-    readers = {n for n, a in study.analysis.items() if any(r.name in study.analysis for r in _refs(a))}
-    return {name: _tasks(study, study.analysis[name], work.columns) for name in study.analysis if name not in readers}
-
-
-def _refs(analysis: Analysis) -> tuple[Ref, ...]:
-    return (*analysis.of, *analysis.targets, *analysis.given)
+def tasks_of(study: Study, source: Source, analysis: Analysis) -> list[Task]:
+    """The tables of one analysis, nothing estimated: what a plan counts. The analysis reads no other analysis."""
+    return _tasks(study, analysis, _Work(study, source).columns)
 
 
 def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
@@ -74,14 +69,7 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
 
 def wild(study: Study, refs: Sequence[Ref]) -> list[Ref]:
     """References with `stage.*` replaced by every headline column of the stage's leaf."""
-    out: list[Ref] = []
-    for ref in refs:
-        if ref.column != "*" or ref.name not in study.stages:
-            out.append(ref)
-            continue
-        for leaf in stage_leaves(study, study.stages[ref.name]).values():
-            out += [replace(ref, column=name) for name, about in leaf.columns.items() if about.get("headline")]
-    return list(dict.fromkeys(out))
+    return list(dict.fromkeys(one for ref in refs for one in expand(study, ref)))
 
 
 # --- families ------------------------------------------------------------------------------------------------
@@ -103,11 +91,11 @@ class _Work:
             CrucisError: the family is being evaluated already, so analyses read one another.
         """
         if name not in self._results:
-            family = _family(self.study.analysis[name])
+            family = family_of(self.study.analysis[name])
             if family in self._open:
                 raise CrucisError(f"analysis.{name}: analyses of one family, or of a circle, cannot read one another.")
             self._open.append(family)
-            members = [one for one in self.study.analysis.values() if _family(one) == family]
+            members = [one for one in self.study.analysis.values() if family_of(one) == family]
             self._results |= self._evaluate(members)
             self._open.pop()
         return self._results[name]
@@ -120,7 +108,8 @@ class _Work:
         return {one.name: _result(self.study, one, _corrected(one, members, runs), max(size, 1)) for one in members}
 
 
-def _family(analysis: Analysis) -> str:
+def family_of(analysis: Analysis) -> str:
+    """Analyses with the same answer are corrected together."""
     return f"family {analysis.family}" if analysis.family else f"analysis {analysis.name}"
 
 
@@ -277,16 +266,13 @@ def _unit(study: Study, analysis: Analysis, about: Mapping[str, Any]) -> str:
     params = [{**analysis.params, **ref.params} for ref in analysis.leaves]
     if any(one.get("scale") == "ratio" for one in params):
         return "ratio"
-    found = {_column_unit(study, ref) for ref in wild(study, analysis.of)}
+    found: set[str] = set()
+    for ref in wild(study, analysis.of):
+        try:
+            found.add(column(study, ref).unit)
+        except LookupError:  # the reference was checked long ago; a source of another kind has no units
+            return ""
     return found.pop() if len(found) == 1 else ""
-
-
-def _column_unit(study: Study, ref: Ref) -> str:
-    if ref.name not in study.stages:
-        return ""
-    leaves = stage_leaves(study, study.stages[ref.name]).values()
-    units = {str(leaf.columns.get(ref.column or "", {}).get("unit", "")) for leaf in leaves}
-    return units.pop() if len(units) == 1 else ""
 
 
 def _notes(analysis: Analysis, rows: Sequence[ResultRow], size: int, tested: bool) -> tuple[str, ...]:

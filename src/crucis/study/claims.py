@@ -11,8 +11,8 @@ import numpy as np
 from ..stats.effects import spread_of
 from ..stats.tails import t_quantile
 from . import judgement
-from .derived import Columns, reduce, starred
-from .expressions import COMPARISONS, OVER, nodes, references, render
+from .derived import Columns, reduce
+from .expressions import COMPARISONS, OVER, nodes, references, render, starred
 from .judgement import FALSE, TRUE, UNKNOWN, Known, Unknown, Value, exact
 from .matching import same_value
 from .results import AnalysisResult, Criterion, ResultRow, Verdict

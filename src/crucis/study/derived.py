@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from ..errors import CrucisError
-from .expressions import COMPARISONS, OVER, children
+from .expressions import OVER, starred
 from .results import AnalysisResult, ResultRow
 from .spec import Call, Column, Expression, Number, Ref, Study, Unary
 from .table import Column as Entries
@@ -101,15 +101,6 @@ class Columns:
         return reduce(column, starred(call.argument), call.function)
 
 
-def starred(expression: Expression) -> list[str]:
-    """Axes that `@axis=*` leaves open in an expression and that no inner function has closed."""
-    if isinstance(expression, Column):
-        return [axis for axis, value in expression.ref.at if value == "*"]
-    if isinstance(expression, Call) and expression.function in OVER:
-        return []
-    return list(dict.fromkeys(axis for part in children(expression) for axis in starred(part)))
-
-
 def reduce(column: Entries, over: Sequence[str], function: str) -> Entries:
     """One entry per group that agrees on everything but `over`; unknown as soon as one planned value is absent."""
     kept = [axis for axis in axes_of(column) if axis not in over]
@@ -167,6 +158,3 @@ def _of_rows(result: AnalysisResult, ref: Ref) -> Entries:
 
 def _hardware(row: ResultRow) -> frozenset[str]:
     return frozenset({"mixed: one", "mixed: another"}) if row.mixed else frozenset()
-
-
-__all__ = ["COMPARISONS", "Columns", "reduce", "starred"]
