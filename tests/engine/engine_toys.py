@@ -51,7 +51,7 @@ def one(this, ctx):
 def mark(params, this):
     """Append a line to a shared file: how often each step was begun."""
     if "marks" in params:
-        with open(params["marks"], "ab") as file:
+        with Path(params["marks"]).open("ab") as file:
             file.write(f"{this.key}\n".encode())
 
 
@@ -146,7 +146,7 @@ def do_hang(ctx, this, times=99, where="", **_):
 def do_hold_lock(ctx, this, times=99, where="", **_):
     """One endless C call that keeps the interpreter's lock."""
     if count(where) < times:
-        ctypes.PyDLL(None).sleep(600)
+        ctypes.PyDLL(None).read(os.pipe()[0], ctypes.create_string_buffer(1), 1)
     return Result(values={"x": 3.0})
 
 
@@ -229,3 +229,21 @@ def count(where):
     n = int(path.read_text()) if path.exists() else 0
     path.write_text(str(n + 1))
     return n
+
+
+def do_fill(ctx, this, where="", size=4096, **_):
+    """The first time no file may grow beyond 100 bytes, as on a full disk."""
+    import resource
+
+    if count(where) == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+    try:
+        (ctx.out / "a.bin").write_bytes(b"z" * size)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return Result(values={"x": 1.0})
+
+
+def do_device(ctx, this, **_):
+    time.sleep(0.02)
+    return Result(values={"device": os.environ.get("CUDA_VISIBLE_DEVICES", "")})

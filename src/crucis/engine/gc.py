@@ -150,6 +150,8 @@ def collect(
             fault("marked")
         bin_ = store.path / "trash" / datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
         moved = [key for key in sweep.records if _move(Path(store.folder(key)), bin_ / key)]
+        if moved:
+            os.utime(bin_, (at, at))
         if fault:
             fault("moved")
         kept, _ = _mark(store, leases, keep_days * DAY, at)
@@ -172,7 +174,6 @@ def _move(source: Path, target: Path) -> bool:
         source.rename(target)
     except OSError:  # computed or removed by somebody in the meantime
         return False
-    os.utime(target.parent)
     return True
 
 

@@ -3,7 +3,6 @@
 No decision about running a step reads it. What is damaged, of another version or missing is built again.
 """
 # Paths are plain text here: pathlib costs more than the system calls that it wraps.
-# ruff: noqa: PTH208
 
 from __future__ import annotations
 
@@ -66,12 +65,13 @@ class Index:
         store: the store.
         folder: where the SQLite file lies; by default the user's cache folder.
         mounts: the mount table (tests).
+        patience_s: how long to wait for another process's lock before going without the index.
 
     Raises:
         EngineError: `folder` lies on a network file system, where SQLite's shared memory is unsafe.
     """
 
-    def __init__(self, store: Store, folder: Path | None = None, *, mounts: str | None = None) -> None:
+    def __init__(self, store: Store, folder: Path | None = None, *, mounts: str | None = None, patience_s: float = 10.0) -> None:
         self.store = store
         base = folder or cache_folder()
         kind = file_system(base, mounts)
@@ -80,6 +80,7 @@ class Index:
         base.mkdir(parents=True, exist_ok=True)
         self.path = base / f"{store.identity}.{machine.host()}.sqlite"
         self._db: sqlite3.Connection | None = None
+        self._patience_s = patience_s
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -89,7 +90,7 @@ class Index:
 
     def _connect(self) -> sqlite3.Connection:
         for attempt in (0, 1):
-            db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None)
+            db = sqlite3.connect(self.path, timeout=self._patience_s, isolation_level=None)
             try:
                 db.execute("pragma journal_mode=wal")
                 db.execute("pragma synchronous=normal")
