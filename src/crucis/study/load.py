@@ -99,7 +99,9 @@ class _Loader:
         tree = self._constants(merged.tree)
         self.reading.index(tree)
         raw = plain(tree)
-        self._unique(raw)
+        if "from" in own.data and merged.base is None:
+            return None  # what it starts from is missing, and with it most of what the rest refers to
+        self.clear = self._unique(raw)
         return self._study(raw, merged)
 
     def _constants(self, tree: Node) -> Node:
@@ -120,12 +122,15 @@ class _Loader:
         self.lets = constants.names
         return out
 
-    def _unique(self, raw: Mapping[str, Any]) -> None:
+    def _unique(self, raw: Mapping[str, Any]) -> bool:
+        """Whether every name means one thing."""
+        clear = True
         seen: dict[str, str] = dict.fromkeys(self.lets, "let")
         for section in ("factors", "stages", "derive", "analysis"):
             entries = raw.get(section)
             for name in entries if isinstance(entries, Mapping) else ():
                 if name in seen:
+                    clear = False
                     self.reading.fault(
                         "twice",
                         f"{section}.{name}",
@@ -133,6 +138,7 @@ class _Loader:
                         key=True,
                     )
                 seen[name] = section
+        return clear
 
     # -- the parts --------------------------------------------------------------------------------------------
 
@@ -199,6 +205,8 @@ class _Loader:
         reading = self.reading
         unused(study.factors, raw.get("stages"), reading)
         empty(study, reading)
+        if not self.clear:
+            return
         study = closed(study, reading)
         try:
             stage_order(study)
@@ -210,7 +218,7 @@ class _Loader:
         Fitting(study, levels, reading, coverage).check()
         check_seeds(study, coverage, reading, yes=self.yes)
         check_checkpoints(study, reading)
-        if not (Path(__file__).parent / "semantics.py").is_file():
+        if not (Path(__file__).parent / "criteria.py").is_file():
             return
         from . import semantics
 

@@ -57,7 +57,7 @@ class Merge:
             self.reading.fault(
                 "no-base", key, f"'{key}' changes what 'from' brought, and there is no 'from'.", key=True
             )
-        if self.base is not None or "from" not in own.data:
+        if self.base is not None:
             self._changes(own)
         self._own(own)
         self._presets(preset)

@@ -279,7 +279,9 @@ def _view() -> Schema:
     noise = {"type": "object", "required": ["noise"], "properties": {"noise": {"$ref": "#/$defs/number"}},
              "additionalProperties": False}  # fmt: skip
     about: dict[str, Schema] = {
-        "classes": {"anyOf": [{"enum": ["first-half", "second-half"]}, {"type": "array", "minItems": 1}, half, _DOLLAR]},
+        "classes": {
+            "anyOf": [{"enum": ["first-half", "second-half"]}, {"type": "array", "minItems": 1}, half, _DOLLAR]
+        },
         "per_class": count, "n": count, "share": {"anyOf": [{"$ref": "#/$defs/number"}, _DOLLAR]},
         "labels": {"anyOf": [{"enum": [True, "true", "random", "coarse"]}, noise, _DOLLAR]},
         "permute": {"anyOf": [{"type": "integer", "minimum": 0}, _DOLLAR]},
