@@ -96,11 +96,11 @@ def find_record(store: Any, beginning: str) -> Record:
     Raises:
         CrucisError: none or several.
     """
-    folder = store.root / "steps" / beginning[:2]
+    folder = store.path / "steps" / beginning[:2]
     found = sorted(path.name for path in folder.glob(f"{beginning}*")) if len(beginning) >= 4 else []
     if len(found) != 1:
         what = "no record begins" if not found else f"{len(found)} records begin"
-        raise CrucisError(f"{what} with '{beginning}' (at least 4 digits) in {store.root}")
+        raise CrucisError(f"{what} with '{beginning}' (at least 4 digits) in {store.path}")
     record = store.read(found[0], deep=True)
     if record is None:
         raise CrucisError(f"the record {found[0][:12]} was damaged; it is in quarantine and will be computed again")

@@ -18,9 +18,9 @@ def _is_key(text: str) -> bool:
 
 
 def _whole_key(store: Any, beginning: str) -> str:
-    found = sorted(path.name for path in (store.root / "steps" / beginning[:2]).glob(f"{beginning}*"))
+    found = sorted(path.name for path in (store.path / "steps" / beginning[:2]).glob(f"{beginning}*"))
     if len(found) != 1:
-        raise CrucisError(f"{len(found)} records begin with '{beginning}' in {store.root}")
+        raise CrucisError(f"{len(found)} records begin with '{beginning}' in {store.path}")
     return found[0]
 
 
@@ -38,7 +38,7 @@ def verify(a: argparse.Namespace) -> int:
     problems = store.verify(keys)
     for problem in problems:
         print(problem)
-    count = len(keys) if keys is not None else sum(1 for _ in (store.root / "steps").glob("*/*"))
+    count = len(keys) if keys is not None else sum(1 for _ in (store.path / "steps").glob("*/*"))
     print(f"{count} records checked, {len(problems)} problems")
     return 1 if problems else 0
 

@@ -55,7 +55,7 @@ def pilot(session: Session, nodes: Iterable[Node]) -> dict[str, float]:
 
     found: dict[tuple[str, ...], float] = {}
     out: dict[str, float] = {}
-    session.plan.code.keep(session.store.root / runner.CODE)
+    session.plan.code.keep(session.store.path / runner.CODE)
     for node in nodes:
         if node.facts is None or not node.spec["kind"].startswith("train/") or node.inputs:
             continue

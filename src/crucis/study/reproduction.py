@@ -57,12 +57,12 @@ def reproduce_study(session: Session, folder: Path, *, workers: int | None = Non
     """Recompute every record of a study from nothing and compare those that the store has."""
     steps = session.plan.steps()
     present = session.store.hits([step.key for step in steps])
-    session.plan.code.keep(session.store.root / "code")
+    session.plan.code.keep(session.store.path / "code")
     return _recompute(session.store, steps, Store(folder / "store"), workers, present)
 
 
 def _planned(store: Store, key: str) -> Step:
-    plans = sorted((store.root / "plans").glob("*.json"), key=lambda path: -path.stat().st_mtime)
+    plans = sorted((store.path / "plans").glob("*.json"), key=lambda path: -path.stat().st_mtime)
     for path in plans:
         if key in path.read_text(encoding="utf-8"):
             for step in store.read_plan(path):
@@ -70,7 +70,7 @@ def _planned(store: Store, key: str) -> Step:
                     return replace(step, sealed=False)
                 if key in step.publishes:
                     raise CrucisError(f"{key[:12]} is a checkpoint of {step.key[:12]}; reproduce that training")
-    raise CrucisError(f"no plan in {store.root} knows the step {key[:12]}")
+    raise CrucisError(f"no plan in {store.path} knows the step {key[:12]}")
 
 
 def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | None, compare: set[str]) -> Comparison:

@@ -104,7 +104,7 @@ def execute(
 
     plan = session.plan
     steps = plan.steps(stages, cells)
-    plan.code.keep(session.store.root / "code")
+    plan.code.keep(session.store.path / "code")
     registry.register(plan, session.store)
     remember(session)
     predictor = Predictor(plan, session.store)
@@ -123,7 +123,7 @@ def _whole(again: Sequence[str], steps: Sequence[Step]) -> list[str]:
 def remember(session: Session) -> None:
     """Note which key each step of this study has now, so that a later plan can say what changed."""
     latest = {node.label: node.key for node in session.plan.nodes}
-    path = session.store.root / "latest" / f"{registry.ledger_name(session.study)}.json"
+    path = session.store.path / "latest" / f"{registry.ledger_name(session.study)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     aside.write_text(json.dumps(latest, sort_keys=True), encoding="utf-8")
