@@ -185,7 +185,7 @@ def test_a_dollar_sign_in_a_name_stays_a_dollar_sign() -> None:
 
 def test_an_inline_picture_names_no_address() -> None:
     texts, _ = render(EXAMPLE["surfaces"], "surfaces", (WIDE,))
-    assert "http" not in inline(texts["wide"], "x")
+    assert "http" not in inline(texts["wide"], "x", WIDE)
 
 
 def test_a_pdf_carries_no_date_and_no_path() -> None:

@@ -79,7 +79,7 @@ def _figures(page: Page) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
         texts, pdf = render(figure.data, name, (WIDE, NARROW))
         files[f"figures/{name}.svg"] = ('<?xml version="1.0" encoding="utf-8"?>\n' + texts["wide"]).encode()
         files[f"figures/{name}.pdf"] = pdf
-        inside[figure.name] = {which: inline(text, figure.title) for which, text in texts.items()}
+        inside[figure.name] = {which.name: inline(texts[which.name], figure.title, which) for which in (WIDE, NARROW)}
         inside[figure.name]["file"] = name
     return files, inside
 

@@ -77,7 +77,7 @@ def contour(data: Contour, layout: Layout) -> Figure:
     y_ends = style.ends(*(panel.b for panel in data.panels))
     left = style.label_room(Axis("", low=y_ends[0], high=y_ends[1]), *y_ends, 3) + 0.32
     frame = Frame(left=left, top=0.22, bottom=1.02, across=0.13, down=0.3)
-    fig, axes = style.panels(layout, len(data.panels), 1.0, frame, most)
+    fig, axes = style.panels(layout, len(data.panels), 1.0, frame, most, 2.9)
     norm = _norm(data.panels, data.level)
     for ax, panel in zip(axes, data.panels, strict=True):
         _slice(ax, panel, norm)
@@ -91,7 +91,7 @@ def contour(data: Contour, layout: Layout) -> Figure:
     style.outer(axes, style.columns_of(axes))
     height = fig.get_figheight()
     fig.text(0.5, 0.66 / height, style.caption_of(data.x), fontsize=8, ha="center", va="bottom")
-    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.06 / layout.width, ha="left", y=0.5 + 0.4 / height)
+    fig.supylabel(style.caption_of(data.y), fontsize=8, x=0.06 / fig.get_figwidth(), ha="left", y=0.5 + 0.4 / height)
     _colour_bar(fig, norm, data.level, layout)
     return fig
 

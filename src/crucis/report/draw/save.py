@@ -45,19 +45,24 @@ def _tidy(svg: str) -> str:
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r"'DejaVu Sans'(, [^;\"]*?)?(?=[;\"])", FONTS, svg)
     svg = re.sub(r"\n\s*", "\n", svg)
+    named = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in named else "", svg)
     return _PATH.sub(_short, svg).strip() + "\n"
 
 
-def inline(svg: str, label: str) -> str:
+def inline(svg: str, label: str, layout: Layout) -> str:
     """The same picture for the inside of an HTML page: scales with its box, has a name for screen readers."""
-    head, body = svg.split(">", 1)
-    box = re.search(r'viewBox="([^"]*)"', head)
     from markupsafe import escape
 
+    head, body = svg.split(">", 1)
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head)
+    if box is None:
+        raise ValueError("the picture has no viewBox")
     name = escape("".join(char for char in label if char >= " "))
-    return f'<svg viewBox="{box.group(1) if box else ""}" role="img" aria-label="{name}">' + re.sub(
-        r"\bxlink:href=", "href=", body.strip()
-    )
+    share = min(100.0, 100 * float(box[1]) / (72 * layout.width))
+    start = f'<svg viewBox="0 0 {box[1]} {box[2]}" role="img" aria-label="{name}" style="max-width:{share:.1f}%">'
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.S)  # would hold for the whole page; page.css says the same
+    return start + re.sub(r"\bxlink:href=", "href=", body.strip())
 
 
 def render(data: FigureData, name: str, layouts: tuple[Layout, ...]) -> tuple[dict[str, str], bytes]:

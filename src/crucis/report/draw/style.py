@@ -220,21 +220,24 @@ class Frame:
 
 
 def panels(
-    layout: Layout, count: int, ratio: float, frame: Frame, most: int | None = None
+    layout: Layout, count: int, ratio: float, frame: Frame, most: int | None = None, widest: float = math.inf
 ) -> tuple[Figure, list[Axes]]:
-    """A picture with `count` equal panels of height `ratio` times width, filled row by row."""
+    """A picture with `count` equal panels of height `ratio` times width, filled row by row; it is narrower than the
+    layout where its panels would be wider than `widest`."""
     columns = max(1, min(count, most or layout.panels))
     rows = math.ceil(count / columns)
-    width = (layout.width - frame.left - frame.right - (columns - 1) * frame.across) / columns
+    around = frame.left + frame.right + (columns - 1) * frame.across
+    width = min((layout.width - around) / columns, widest)
+    paper = around + columns * width
     tall = width * ratio
     height = frame.top + frame.bottom + rows * tall + (rows - 1) * frame.down
-    fig = figure(layout.width, height)
+    fig = figure(paper, height)
     axes = []
     for index in range(count):
         row, column = divmod(index, columns)
         x = frame.left + column * (width + frame.across)
         y = height - frame.top - (row + 1) * tall - row * frame.down
-        axes.append(fig.add_axes((x / layout.width, y / height, width / layout.width, tall / height)))
+        axes.append(fig.add_axes((x / paper, y / height, width / paper, tall / height)))
     return fig, axes
 
 

@@ -84,7 +84,7 @@ def diagram(data: Diagram, layout: Layout) -> Figure:
     top = 0.5 if layout is style.WIDE else 0.66
     room = max(style.label_room(Axis(""), *_ends(panel, data.level), 3) for panel in data.panels)
     frame = Frame(left=room + 0.32, right=0.16, top=top, bottom=0.45, across=room + 0.27, down=0.45)
-    fig, axes = style.panels(layout, len(data.panels), 1.0, frame)
+    fig, axes = style.panels(layout, len(data.panels), 1.0, frame, widest=2.6)
     for ax, panel in zip(axes, data.panels, strict=True):
         _one_diagram(ax, panel, data.level)
         style.title(ax, panel.label)
