@@ -69,11 +69,13 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     # parameters
     "epochs": (
         stage("epochs: 30"),
-        [(3, 50, "stages.m.epochs", "unknown-parameter", "'supervised' has no parameter 'epochs'. Write 'for: 30 epochs'.")],
+        [(3, 50, "stages.m.epochs", "unknown-parameter",
+          "'supervised' has no parameter 'epochs'. Write 'for: 30 epochs'.")],
     ),
     "length without unit": (
         stage("for: 30"),
-        [(3, 55, "stages.m.for", "not-a-length", "30 is a number; a length has a unit. Write '30 epochs' or '30 steps'.")],
+        [(3, 55, "stages.m.for", "not-a-length",
+          "30 is a number; a length has a unit. Write '30 epochs' or '30 steps'.")],
     ),
     "name of a factor": (
         HEAD + "  m: {train: supervised, net: net, data: digits}\n",
@@ -86,7 +88,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     "list for one": (
         ONE + "  b: {perturb: second_task, of: m, strategy: [naive, ewc]}\n",
         [(4, 46, "stages.b.strategy", "list-for-one",
-          "a list, where one strategy is expected. To vary it: factors: {strategy: [naive, ewc]}, and here $strategy.")],
+          "a list, where one strategy is expected. To vary it: factors: {strategy: [naive, ewc]}, and here "
+          "$strategy.")],
     ),
     "unknown parameter of a leaf": (
         levels("{net: [{mlp: {widthss: [64]}}]}"),
@@ -152,7 +155,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     # factors
     "one value": (
         levels("{net: mlp}"),
-        [(2, 16, "factors.net", "one-value", "'mlp' is one value. A factor is a list or a mapping of levels; a constant")],
+        [(2, 16, "factors.net", "one-value",
+          "'mlp' is one value. A factor is a list or a mapping of levels; a constant")],
     ),
     "unused factor": (
         "study: s\nfactors:\n  width: [1, 2]\n" + ONE.partition("\n")[2],
@@ -188,7 +192,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     "many seeds": (
         HEAD + MODEL + "seeds: 42\n",
         [(5, 8, "seeds", "many-seeds",
-          "42 seeds, 42 replicates of 2 cells, 84 training steps. If one seed with the value 42 was meant: seeds: [42]. "
+          "42 seeds, 42 replicates of 2 cells, 84 training steps. If one seed with the value 42 was meant: "
+          "seeds: [42]. "
           "If 42 were meant: crucis run --yes.")],
     ),
     "seed as a factor": (
@@ -224,12 +229,14 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     "checkpoint of a measurement": (
         HEAD + MODEL + "  t: {measure: size, of: model}\n  x: {measure: size, of: t@at=50%}\n",
         [(6, 26, "stages.x.of", "no-checkpoints",
-          "'t' is a measurement and has no checkpoints. Only train and perturb leave models; did you mean of: model@at=50%?")],
+          "'t' is a measurement and has no checkpoints. Only train and perturb leave models; did you mean of: "
+          "model@at=50%?")],
     ),
     "best without select": (
         HEAD + MODEL + "  x: {measure: size, of: model@at=best}\n",
         [(5, 26, "stages.x.of", "no-best",
-          "'model' has no best checkpoint, because it names no 'select'. Add select: accuracy to model, or use @at=last.")],
+          "'model' has no best checkpoint, because it names no 'select'. Add select: accuracy to model, or use "
+          "@at=last.")],
     ),
     "column as a subject": (
         HEAD + MODEL + "  x: {measure: size, of: model.accuracy}\n",
@@ -237,7 +244,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     "own seeds beside seeded input": (
         HEAD + MODEL + "  c: {measure: size, of: model, seeds: 5}\n",
-        [(5, 40, "stages.c.seeds", "seeded-input", "its input 'model' has seeds already. Set seeds there, or pool: seed here.")],
+        [(5, 40, "stages.c.seeds", "seeded-input",
+          "its input 'model' has seeds already. Set seeds there, or pool: seed here.")],
     ),
     "like of like": (
         ONE + "  a: {like: m, lr: 0.1}\n  b: {like: a}\n",
@@ -254,7 +262,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     "alias": (
         HEAD + MODEL + "  c: {measure: size, of: *model}\n",
-        [(5, 26, "", "alias", "'*model' is a YAML alias; aliases are not used here. For the stage write model, for a factor")],
+        [(5, 26, "", "alias",
+          "'*model' is a YAML alias; aliases are not used here. For the stage write model, for a factor")],
     ),
     "merge key": (
         "study: s\nstages:\n  m:\n    <<: *defaults\n    train: supervised\n    net: mlp\n    data: digits\n",
@@ -292,7 +301,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     "entry exists": (
         "study: s\nfrom: persist\nstages:\n  task_a: {train: supervised, net: mlp, data: digits, for: 3 epochs}\n",
         [(4, 3, "stages.task_a", "exists",
-          "exists in 'persist'. To change a part: set: {stages.task_a.for: ...}; to replace it: drop: [stages.task_a] and")],
+          "exists in 'persist'. To change a part: set: {stages.task_a.for: ...}; to replace it: drop: "
+          "[stages.task_a] and")],
     ),
     "no path": (
         "study: s\nfrom: persist\nset: {stages.taska.for: 3 epochs}\n",
@@ -313,7 +323,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     # users' files
     "no such file": (
         levels("{net: [mlp, ./mine.py]}"),
-        [(2, 22, "factors.net[1]", "no-file", "no file ./mine.py beside s.yaml. Files here: baseline.py, my_data.py, my_net.py.")],
+        [(2, 22, "factors.net[1]", "no-file",
+          "no file ./mine.py beside s.yaml. Files here: baseline.py, my_data.py, my_net.py.")],
     ),
     "file without entry": (
         levels("{net: [mlp, ./baseline.py]}"),
@@ -327,7 +338,8 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     "net and data of different kinds": (
         "study: s\nfactors: {net: [mlp, convnet]}\nstages:\n  m: {train: supervised, net: $net, data: ./my_data.py}\n",
         [(4, 3, "stages.m", "kinds",
-          "cell net=convnet: 'convnet' takes images, './my_data.py' gives vectors. Exclude it (except: [{net: convnet}])")],
+          "cell net=convnet: 'convnet' takes images, './my_data.py' gives vectors. Exclude it (except: [{net: "
+          "convnet}])")],
     ),
     # analyses and claims, as far as their text goes
     "expression that is none": (

@@ -69,7 +69,10 @@ class Levels:
 
     def _factor(self, name: str, raw: Any, path: str) -> None:
         before = len(self.reading.faults.items)
-        if isinstance(raw, list):
+        if isinstance(raw, Mapping) and isinstance(raw.get("generate"), str):
+            found: list[Level] = []
+            self._generate(name, "", raw, path, found)
+        elif isinstance(raw, list):
             found = self._listed(name, raw, path)
         elif isinstance(raw, Mapping):
             found = self._labelled(name, raw, path)

@@ -274,10 +274,10 @@ _SIMPLE: dict[str, Schema] = {
 
 def _view() -> Schema:
     count = {"anyOf": [{"type": "integer", "minimum": 1}, _DOLLAR]}
-    half = {"type": "object", "minProperties": 1, "maxProperties": 1, "properties": {
-        "random_half": {"type": "integer"}, "other_half": {"type": "integer"}}, "additionalProperties": False}  # fmt: skip
-    noise = {"type": "object", "required": ["noise"], "properties": {"noise": {"$ref": "#/$defs/number"}},
-             "additionalProperties": False}  # fmt: skip
+    one = {"random_half": {"type": "integer"}, "other_half": {"type": "integer"}}
+    half = {"type": "object", "minProperties": 1, "maxProperties": 1, "properties": one, "additionalProperties": False}
+    strength = {"noise": {"$ref": "#/$defs/number"}}
+    noise = {"type": "object", "required": ["noise"], "properties": strength, "additionalProperties": False}
     about: dict[str, Schema] = {
         "classes": {
             "anyOf": [{"enum": ["first-half", "second-half"]}, {"type": "array", "minItems": 1}, half, _DOLLAR]

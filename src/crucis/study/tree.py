@@ -75,7 +75,7 @@ class Reading:
     places: dict[str, Place] = field(default_factory=dict)
     keys: dict[str, Place] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)  # names with a fault: what refers to them is not reported again
-    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def index(self, node: Node) -> None:
         """Remember the places of all paths of the merged tree."""
@@ -100,11 +100,15 @@ class Reading:
         self, code: str, path: str, text: str, *, key: bool = False, at: Place | None = None,
         replacement: str | None = None, note: bool = False,
     ) -> None:  # fmt: skip
-        """Report once what stands at `path`; `key` points at the key instead of the value."""
-        if (code, path, text) in self._seen:
-            return
-        self._seen.add((code, path, text))
+        """Report what stands at `path`; `key` points at the key instead of the value.
+
+        One cause is reported once: a value that several entries repeat or bring in has one place and one sentence.
+        """
         place = at or self.place(path, key=key)
+        mark = (text, str(place) if place.line else path)
+        if mark in self._seen:
+            return
+        self._seen.add(mark)
         self.faults.add(
             code, text, path=path, file=place.file or self.file, line=place.line, column=place.column,
             replacement=replacement, note=note,
