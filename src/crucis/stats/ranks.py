@@ -66,10 +66,20 @@ def orders(n: int) -> NDArray[np.int8]:
 
 
 def p_spearman(rx: Array, ry: Array) -> float:
-    """Exact two-sided p of the rank product over all orders of the units; holds with ties. Cost n! * n."""
+    """Exact two-sided p of the rank product over all orders of the units; holds with ties. Cost n! * n with ties."""
     a, b = rx - rx.mean(), ry - ry.mean()
-    null = np.abs(b[orders(len(a))] @ a)
-    return float((null >= abs(float(a @ b)) - 1e-9).mean())
+    seen = abs(float(a @ b)) - 1e-9
+    if tied(rx).any() or tied(ry).any():
+        return float((np.abs(b[orders(len(a))] @ a) >= seen).mean())
+    null = _untied(len(a))
+    return float((len(null) - np.searchsorted(null, seen)) / len(null))
+
+
+@lru_cache(maxsize=EXACT)
+def _untied(n: int) -> Array:
+    """|rank product| of every order without ties, sorted."""
+    line = np.arange(n) - 0.5 * (n - 1)
+    return np.sort(np.abs(line[orders(n)] @ line))
 
 
 def concordance(x: Array, y: Array) -> tuple[float, int, int, int]:
@@ -82,19 +92,19 @@ def concordance(x: Array, y: Array) -> tuple[float, int, int, int]:
 def p_kendall(x: Array, y: Array) -> float:
     """Two-sided p of Kendall's S.
 
-    Exact over all orders up to `EXACT` units (also with ties), by the exact distribution of inversions up to 33
-    units without ties, else the normal approximation with the tie-corrected variance (Kendall 1970).
+    Exact by the distribution of inversions up to 33 units without ties, and over all orders up to `EXACT` units with
+    ties; else the normal approximation with the tie-corrected variance (Kendall 1970).
     """
     n = len(x)
     s, x_ties, y_ties, _ = concordance(x, y)
+    if n <= 33 and not x_ties and not y_ties:
+        return min(1.0, 2.0 * float(_inversion_tail(n)[_inversions(n, abs(s))]))
     if n <= EXACT:
         upper = np.triu_indices(n, 1)
         a = np.sign(x[upper[0]] - x[upper[1]])
         order = orders(n)
         null = np.sign(y[order[:, upper[0]]] - y[order[:, upper[1]]]) @ a
         return float((np.abs(null) >= abs(s) - 1e-9).mean())
-    if n <= 33 and not x_ties and not y_ties:
-        return min(1.0, 2.0 * float(_inversion_tail(n)[_inversions(n, abs(s))]))
     return normal_two_sided(s / math.sqrt(_kendall_variance(x, y)))
 
 
@@ -132,9 +142,7 @@ def smallest_rho(n: int, alpha: float) -> float | None:
     """Smallest |rho| without ties whose exact p is at most alpha; None if none is. n up to `EXACT`."""
     if n < 3:
         return None
-    line = np.arange(n) - 0.5 * (n - 1)
-    null = np.abs(line[orders(n)] @ line)
-    return _smallest(null, alpha, float(line @ line))
+    return _smallest(_untied(n), alpha, n * (n * n - 1) / 12.0)
 
 
 def _smallest(null: Array, alpha: float, scale: float) -> float | None:
@@ -181,7 +189,7 @@ def fisher_interval(
     """Interval of a correlation; (None, None) if there are too few units for one.
 
     Normal quantiles on Fisher's scale: simulated coverage of 95 % intervals (bivariate normal, 3,000 draws) is 93.7 to
-    99 % for Spearman at n from 5 to 40, 93.9 to 100 % for Kendall up to a true tau of 0.6 (91 % at 0.8 and n = 10 to
+    99 % for Spearman at n from 5 to 40, 93 to 100 % for Kendall up to a true tau of 0.6 (91 % at 0.8 and n = 10 to
     19: distrust it there), 94.2 to 96 % for Pearson. The excess is at n = 5 and 6, where few values are possible.
     At |r| = 1 Fisher's scale ends: that end of the interval is r itself, and the other is taken from a value half a
     step below 1, where a step is the smallest distance between two rank orders.

@@ -19,6 +19,7 @@ from ..table import Array, Points, at_least
 
 REVISION = 1
 RANDOM = False
+TRUTH = "spearman"  # what it estimates in a bivariate normal, for the conformance suite
 GIVEN = True  # needs `given`
 COLUMNS = {
     "rho": {"unit": "1", "range": [-1, 1], "axes": [], "headline": True, "interval": ["low", "high"]},
