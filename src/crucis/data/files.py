@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,9 +78,9 @@ def read_idx(path: Path) -> np.ndarray:
         raise DataError(f"{path}: no idx file of unsigned bytes (it starts with {data[:4].hex() or 'nothing'})")
     axes = data[3]
     start = 4 + 4 * axes
-    shape = tuple(np.frombuffer(data[4:start], ">u4").tolist())
-    expected = start + int(np.prod(shape, dtype=np.int64))
-    if len(shape) != axes or len(data) != expected:
+    shape = tuple(int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4))
+    expected = start + prod(shape)
+    if len(data) != expected:
         raise DataError(f"{path}: the header announces {expected} bytes {shape}, the file has {len(data)}")
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 

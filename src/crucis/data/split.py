@@ -37,7 +37,7 @@ def _held_out(y: np.ndarray, share: float, name: str) -> np.ndarray:
 
 
 def _hashes(x: np.ndarray) -> list[bytes]:
-    rows = np.ascontiguousarray(x).reshape(len(x), -1)
+    rows = np.ascontiguousarray(x).reshape(len(x), int(np.prod(x.shape[1:])))
     return [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows]
 
 
