@@ -89,14 +89,17 @@ class Book:
         if ref.column:
             raise SemanticError("unknown-column", f"'{name}' is one column itself; write {name}.")
         if name in self._trail:
-            circle = " -> ".join([*self._trail[self._trail.index(name) :], name])
-            raise SemanticError("circle", f"a circle: {circle}. A column cannot be derived from itself.")
+            raise SemanticError("circle", *self._circle(name, "A column cannot be derived from itself."))
         self._trail.append(name)
         try:
             info = self.expression(self.study.derive[name])
         finally:
             self._trail.pop()
         return self.fixed(info, ref)
+
+    def _circle(self, name: str, why: str) -> tuple[str, tuple[str, ...]]:
+        names = (*self._trail[self._trail.index(name) :], name)
+        return f"a circle: {' -> '.join(names)}. {why}", names
 
     def expression(self, e: Expression) -> ColumnInfo:
         """The column that an expression makes.
@@ -150,7 +153,7 @@ class Book:
             values = {level.label: (level.fields or {})[ref.column]
                       for level in factor.levels if ref.column in (level.fields or {})}  # fmt: skip
             if not values:
-                fields = sorted({name for level in factor.levels for name in level.fields or {}})
+                fields = stage_columns.fields_of(study, ref.name)
                 hint = did_you_mean(ref.column, fields) or (f" Fields: {', '.join(fields)}." if fields else "")
                 raise SemanticError("no-field", f"no level of '{ref.name}' has a field '{ref.column}'.{hint}")
         words = [value for value in values.values() if isinstance(value, bool) or not isinstance(value, (int, float))]
@@ -165,11 +168,9 @@ class Book:
 
     def _outcome(self, ref: Ref) -> ColumnInfo:
         name = ref.name
-        if f"analysis {name}" in self._trail:
-            names = [one.removeprefix("analysis ") for one in self._trail]
-            circle = " -> ".join([*names[names.index(name) :], name])
-            raise SemanticError("circle", f"a circle: {circle}. An analysis cannot read its own result.")
-        self._trail.append(f"analysis {name}")
+        if name in self._trail:
+            raise SemanticError("circle", *self._circle(name, "An analysis cannot read its own result."))
+        self._trail.append(name)
         try:
             info = outcomes.outcome(self, self.study.analysis[name], ref)
         finally:

@@ -14,8 +14,8 @@ Range = tuple[float | None, float | None]
 class SemanticError(LookupError):
     """A reference or expression without meaning in this study; `code` is that of the fault, `text` its sentence."""
 
-    def __init__(self, code: str, text: str) -> None:
-        self.code, self.text = code, text
+    def __init__(self, code: str, text: str, names: tuple[str, ...] = ()) -> None:
+        self.code, self.text, self.names = code, text, names  # names: of a circle
         super().__init__(text)
 
 
@@ -48,11 +48,12 @@ class ColumnInfo:
     sealed: bool = False
     cells: tuple[Mapping[str, str], ...] = ()
     origins: tuple[str, ...] = ()
+    implied: tuple[str, ...] = ()  # axes that follow from another one and need no answer
 
     @property
     def open(self) -> tuple[str, ...]:
         """Axes that need an answer: those without exactly one label."""
-        return tuple(axis for axis in self.axes if len(self.labels[axis]) != 1)
+        return tuple(axis for axis in self.axes if len(self.labels[axis]) != 1 and axis not in self.implied)
 
 
 def narrowed(study: Study, info: ColumnInfo, only: Filter, exclude: Filter) -> ColumnInfo:

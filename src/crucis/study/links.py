@@ -117,13 +117,13 @@ class Link:
                 label = row[self._index(value)] if values else ""
                 if label not in values:
                     return None
-                out[axis] = _written(axis, values[label])
+                out[axis] = written(axis, values[label])
             elif value != "*":
                 out[axis] = value
         return out
 
 
-def _written(axis: str, value: object) -> str:
+def written(axis: str, value: object) -> str:
     """A level's value as the text of a selector: a share of training as `50%`, everything else as its label."""
     if axis == "at" and isinstance(value, float):
         return f"{value * 100:g}%"

@@ -90,8 +90,14 @@ def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
     unit, ends = _quantity(analysis, ref.column, about, of)
     return ColumnInfo(
         unit, ends, tuple(labels), labels, bool(about.get("headline")), "analysis", _kind(ref.column, about),
-        sealed=any(one.info.sealed for one in parts), origins=(analysis.name,),
+        sealed=any(one.info.sealed for one in parts), origins=_origins(study, analysis.name, parts),
+        implied=("against",) if len(labels.get("against", ())) == 2 else (),
     )  # fmt: skip
+
+
+def _origins(study: Study, name: str, parts: Iterable[Member]) -> tuple[str, ...]:
+    """This analysis and those that it reads."""
+    return _unique((name, *(one for part in parts for one in part.info.origins if one in study.analysis)))
 
 
 def axes_of_result(
@@ -112,8 +118,8 @@ def axes_of_result(
             labels[axis] = field_labels(study, every, axis)
     if analysis.verb == "compare" and analysis.between:
         levels = field_labels(study, of, analysis.between)
-        if analysis.against is None:
-            labels[analysis.between], labels["against"] = levels[1:], levels[:-1]
+        if analysis.against is None:  # a contrast may be read either way round
+            labels[analysis.between] = labels["against"] = levels
         else:
             labels[analysis.between] = tuple(level for level in levels if level != analysis.against)
             labels["against"] = (analysis.against,)

@@ -115,6 +115,14 @@ def expand(study: Study, ref: Ref) -> list[Ref]:
 # --- own axes --------------------------------------------------------------------------------------------------
 
 
+def stage_axes(study: Study, stage: Stage) -> list[str]:
+    """Own axes of a stage: those of any of its columns."""
+    out: dict[str, None] = {}
+    for about in declared(study, stage).values():
+        out |= dict.fromkeys((*about.get("axes", ()), *([about["within"]] if "within" in about else [])))
+    return list(out)
+
+
 def labels(study: Study, stage: Stage, axis: str, cells: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
     """Labels of a stage's own axis, over all its cells; empty if they are known only after the run.
 
@@ -239,6 +247,13 @@ def no_axis(info: ColumnInfo, ref: Ref, axis: str) -> str:
     known = [*info.axes, *([info.within] if info.within else [])]
     over = f" It varies over {', '.join(known)}." if known else " It has one value per seed." if info.seeded else ""
     return f"{name} does not vary over '{axis}'.{did_you_mean(axis, known) or over}"
+
+
+def fields_of(study: Study, factor: str) -> list[str]:
+    """Names of the fields that the levels of a factor have, sorted; none for what is no factor."""
+    if factor not in study.factors:
+        return []
+    return sorted({name for level in study.factors[factor].levels for name in level.fields or {}})
 
 
 def no_level(study: Study, axis: str, value: str) -> str:
