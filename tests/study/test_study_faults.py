@@ -133,7 +133,7 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
          (3, 84, "stages.m.view.share", "wrong-type", "expected a share above 0 and up to 1")],
     ),
     "split on a training": (
-        stage("split: test"),
+        stage("split: validation"),
         [(3, 50, "stages.m.split", "no-meaning", "a training always uses the training split")],
     ),
     "watch": (
@@ -299,14 +299,14 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     # protocols
     "entry exists": (
-        "study: s\nfrom: persist\nstages:\n  task_a: {train: supervised, net: mlp, data: digits, for: 3 epochs}\n",
+        "study: s\nfrom: ./base.yaml\nstages:\n  task_a: {train: supervised, net: mlp, data: digits, for: 3 epochs}\n",
         [(4, 3, "stages.task_a", "exists",
-          "exists in 'persist'. To change a part: set: {stages.task_a.for: ...}; to replace it: drop: "
+          "exists in './base.yaml'. To change a part: set: {stages.task_a.for: ...}; to replace it: drop: "
           "[stages.task_a] and")],
     ),
     "no path": (
-        "study: s\nfrom: persist\nset: {stages.taska.for: 3 epochs}\n",
-        [(3, 7, "set", "no-path", "no path 'stages.taska.for' in 'persist'. Did you mean 'stages.task_a.for'?")],
+        "study: s\nfrom: ./base.yaml\nset: {stages.taska.for: 3 epochs}\n",
+        [(3, 7, "set", "no-path", "no path 'stages.taska.for' in './base.yaml'. Did you mean 'stages.task_a.for'?")],
     ),
     "no such protocol": (
         "study: s\nfrom: perist\n",
@@ -374,6 +374,9 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "baseline.py").write_text("class Net: pass\ndef main(): pass\n")
+    (tmp_path / "base.yaml").write_text(
+        "study: base\nlet: {grid: 5}\nstages:\n  task_a: {train: supervised, net: mlp, data: digits, for: 3 epochs}\n"
+    )
     (tmp_path / "my_net.py").write_text('"""A net."""\ndef build(input, classes, *, rank: int = 8): ...\n')
     (tmp_path / "my_data.py").write_text('KIND = "vector"\ndef load(root): ...\n')
     return tmp_path

@@ -10,11 +10,14 @@ from ..errors import Faults
 from .spec import Place
 
 
+_QUOTED_BAD = "\0"  # no text of a file holds it, so a sentence that does quotes something already reported
+
+
 class _Bad:
     """What stands where a fault was reported already, so that its consequences are not."""
 
     def __repr__(self) -> str:
-        return "BAD"
+        return _QUOTED_BAD
 
 
 BAD = _Bad()
@@ -104,6 +107,8 @@ class Reading:
 
         One cause is reported once: a value that several entries repeat or bring in has one place and one sentence.
         """
+        if _QUOTED_BAD in text:
+            return
         place = at or self.place(path, key=key)
         mark = (text, str(place) if place.line else path)
         if mark in self._seen:
