@@ -68,6 +68,22 @@ def _name_points(ax: Axes, panel: ScatterPanel) -> list[str]:
     return [point.label for point, place in zip(panel.points, boxes, strict=True) if place is None]
 
 
+def _unnamed(count: int) -> str:
+    return f"; no room for {count} names"
+
+
+def _heading(ax: Axes, label: str, says: str) -> None:
+    """The panel's name, and below it what was found, in as many lines as it needs."""
+    fig: Any = ax.figure
+    wide = ax.get_position().width * fig.get_figwidth()
+    rows = style.wrap(says, wide, 7.2)
+    texts = [(row, 7.2, "normal", SOFT) for row in reversed(rows)]
+    texts.append((style.fit_words(label, wide, 8.0, "bold"), 8.0, "bold", INK))
+    for level, (text, size, weight, colour) in enumerate(texts):
+        ax.annotate(text, (0, 1), (0, 3 + 10 * level), "axes fraction", "offset points", fontsize=size,
+                    fontweight=weight, color=colour, va="bottom")  # fmt: skip
+
+
 def _one(ax: Axes, panel: ScatterPanel, looks: dict[str, tuple[str, str]]) -> None:
     if panel.fit is not None:
         fit = panel.fit
@@ -91,21 +107,17 @@ def scatter(data: Scatter, layout: Layout) -> Figure:
     looks = {group: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, group in enumerate(groups)}
     rows_of_key = 0 if len(groups) < 2 else 1 if layout is style.WIDE else -(-len(groups) // 3)
     room = max(style.label_room(panel.y, *_ends(panel, "y"), 4) for panel in data.panels) + 0.32
-    frame = Frame(left=room, top=0.4 + 0.17 * rows_of_key, bottom=0.45, across=room + 0.05, down=0.85)
     most = min(len(data.panels), 2) if layout is style.WIDE else 1
+    wide = (layout.width - room * most - 0.1) / most
+    rows = max(len(style.wrap(panel.says + _unnamed(0), wide, 7.2)) for panel in data.panels)
+    above = 0.26 + 0.14 * rows
+    frame = Frame(left=room, top=above + 0.17 * rows_of_key, bottom=0.45, across=room + 0.05, down=above + 0.45)
     ratio = 0.55 if most == 1 and layout is style.WIDE else 0.78
     fig, axes = style.panels(layout, len(data.panels), ratio, frame, most)
     for ax, panel in zip(axes, data.panels, strict=True):
         _one(ax, panel, looks)
         unnamed = _name_points(ax, panel)
-        wide = ax.get_position().width * fig.get_figwidth()
-        says = panel.says + (f"; no room for the names of {len(unnamed)}" if unnamed else "")
-        lift = 0.16 if says else 0.03
-        tall = ax.get_position().height * fig.get_figheight()
-        ax.text(0, 1 + lift / tall, style.fit_words(panel.label, wide, 8.0, "bold"), transform=ax.transAxes,
-                fontsize=8.0, fontweight="bold", va="bottom")  # fmt: skip
-        ax.text(0, 1 + 0.03 / tall, style.fit_words(says, wide, 7.2), transform=ax.transAxes, fontsize=7.2,
-                color=SOFT, va="bottom")  # fmt: skip
+        _heading(ax, panel.label, panel.says + (_unnamed(len(unnamed)) if unnamed else ""))
     if rows_of_key:
         from matplotlib.lines import Line2D
 

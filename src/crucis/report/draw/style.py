@@ -269,6 +269,18 @@ def fit_words(text: str, width: float, size: float = 8.5, weight: str = "normal"
     return shown
 
 
+def wrap(text: str, width: float, size: float) -> list[str]:
+    """The text in as many lines as it needs, broken at spaces; a single word may be too wide and is cut."""
+    rows: list[str] = []
+    for word in words(text).split():
+        longer = f"{rows[-1]} {word}" if rows else word
+        if rows and text_width(longer, size) <= width:
+            rows[-1] = longer
+        else:
+            rows.append(word)
+    return [fit_words(row, width, size) for row in rows]
+
+
 def title(ax: Axes, text: str, note: str = "") -> None:
     """A panel's name at its upper left, bold, and a short note at its right where there is room."""
     fig: Any = ax.figure
