@@ -411,12 +411,21 @@ def test_points_that_are_not_finite_stay_and_are_counted(tmp_path: Path) -> None
     result, arrays = run(tmp_path, net, slices=1, span=2.0)
     holes = int((~np.isfinite(arrays["losses"])).sum())
     assert 0 < holes < 49
-    assert result.outcome == "refused"
-    assert result.reason is not None
-    assert result.reason.code == "not_finite"
-    assert result.values == {"not_finite": holes, "images": 40}
+    assert result.outcome == "ok"  # the picture is worth keeping; a table reads the absent columns as refused
+    assert result.values == {"not_finite": holes, "images": 40, "centre": arrays["losses"][0, 3, 3]}
+    assert "range" not in result.uncertainty
+    assert f"{holes} of 49 points" in result.notes["not_finite"]
     assert np.isfinite(arrays["losses"][0, 3, 3])
     assert not np.isfinite(arrays["losses"][0, 6, 6])
+
+
+def test_a_network_that_is_broken_at_its_centre_has_no_centre(tmp_path: Path) -> None:
+    net = mlp()
+    with torch.no_grad():
+        net[1].bias[0] = math.nan
+    result, arrays = run(tmp_path, net)
+    assert result.values == {"not_finite": 98, "images": 40}
+    assert np.isnan(arrays["losses"]).all()
 
 
 def test_a_constant_landscape_is_refused(tmp_path: Path) -> None:

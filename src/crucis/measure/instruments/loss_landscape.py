@@ -10,8 +10,9 @@ the network is never touched. On an odd grid the middle is the trained point and
 bit. Frozen batch normalisation is folded into the layer before it where logits agree to 1e-4 of the largest; the losses
 then differ from the unfolded ones by rounding (order 1e-6 relative), which `notes.deviation` records at the centre.
 
-A point whose loss is NaN or infinite stays so in `landscape.npz`, is counted, and the outcome is refused
-(`not_finite`): no headline number is made from a landscape with holes.
+A point whose loss is NaN or infinite stays so in `landscape.npz` and is counted in `not_finite`. The record is kept,
+since the picture shows where the holes are, but `range` and `roughness` (and `centre`, if it is one of them) are left
+out: a table reads them as refused, and `persistence` refuses the whole.
 
 Invariant under: the batch size (1e-6 relative; not for `batch_norm: batch`, where it is part of the definition), the
 order of points, interruption, and (with `filter`) rescaling a filter that the next layer undoes.
@@ -33,7 +34,7 @@ import numpy as np
 from ... import seeds, streams
 from ...errors import Refusal, Stopped
 from ...numerics.quadratic import roughness
-from ...records import Context, Reason, Result
+from ...records import Context, Result
 from ..directions import cosine, draw, norm
 from ..evaluate import Batch, batches, evaluating, losses
 from ..slices import over_slices
@@ -90,7 +91,8 @@ def measure(
         `centre` (loss of the network), `range` (largest - smallest loss) and `roughness` (root mean square distance
         from the nearest quadratic, as a share of the range) as means over slices with their parts. `landscape.npz`:
         `losses` (slices, grid, grid) float64, `coordinates` (grid,), `norms` (slices, 2), `cosines` (slices,) of the
-        two directions, `theta_norm` (), `index` (images,) into the training split.
+        two directions, `theta_norm` (), `index` (images,) into the training split. With points that are not finite,
+        see above.
 
     Raises:
         Refusal: `not_applicable`, `too_few`, `degenerate` if a slice is constant.
@@ -211,19 +213,14 @@ def _deviation(model: Any, parts: list[Batch], centre: float, batch_norm: str) -
 
 
 def _result(found: np.ndarray, centre: float, count: int, files: dict[str, str], notes: dict[str, Any]) -> Result:
-    holes = int((~np.isfinite(found)).sum()) + (not math.isfinite(centre))
+    holes = int((~np.isfinite(found)).sum())
+    known: dict[str, Any] = {"not_finite": holes, "images": count}
+    known |= {"centre": centre} if math.isfinite(centre) else {}
     if holes:
         text = f"{holes} of {found.size} points have no finite loss; they stand as they are in {LANDSCAPE}"
-        return Result(
-            outcome="refused",
-            reason=Reason("not_finite", text),
-            values={"not_finite": holes, "images": count},
-            files=files,
-            notes=notes,
-        )
+        return Result(values=known, files=files, notes={**notes, "not_finite": text})
     if (found.min(axis=(1, 2)) == found.max(axis=(1, 2))).any():
         raise Refusal("degenerate", "a slice is constant: no direction changes the loss")
     parts = {"range": [float(np.ptp(f)) for f in found], "roughness": [roughness(f) for f in found]}
     values, uncertainty = over_slices(parts)
-    values |= {"centre": centre, "not_finite": 0, "images": count}
-    return Result(values=values, uncertainty=uncertainty, files=files, notes=notes)
+    return Result(values={**values, **known}, uncertainty=uncertainty, files=files, notes=notes)
