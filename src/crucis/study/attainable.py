@@ -37,7 +37,7 @@ def check(book: Book, claim: Claim, e: Expression, found: Findings) -> None:
         if counted is None or len(methods) != 1:
             continue
         n, noun = counted
-        tests = _tests(book, analysis) if ref.column == "p" and analysis.correction in ("holm", "bonferroni") else 1
+        tests = _tests(book, analysis) if ref.column == "p" else 1
         if _out_of_reach(methods[0], n, tests, operator, alpha):
             where, sentence = f"analysis.{analysis.name}", f"{_sentence(methods[0], n, noun, tests)}, so the claim "
             better = next((m for m in range(n, 40) if not _out_of_reach(methods[0], m, tests, operator, alpha)), None)
@@ -136,10 +136,16 @@ def _units(book: Book, analysis: Analysis, one: Member) -> tuple[int, str]:
 
 
 def _tests(book: Book, analysis: Analysis) -> int:
-    """Tests that are corrected together, one method counted."""
-    family = [
-        one for one in book.study.analysis.values() if one is analysis or (one.family and one.family == analysis.family)
-    ]
+    """Factor by which the correction raises the smallest p at least, one method counted.
+
+    Bonferroni: all tests of the family. Holm: those of this analysis, for others may have a smaller p and so come
+    first. Benjamini-Hochberg: none, for all may be equally small.
+    """
+    if analysis.correction not in ("holm", "bonferroni"):
+        return 1
+    family = [analysis]
+    if analysis.correction == "bonferroni" and analysis.family:
+        family = [one for one in book.study.analysis.values() if one.family == analysis.family]
     count = 0
     for one in family:
         labels = axes_of_result(book.study, one, members(book, one, one.of), members(book, one, one.targets))

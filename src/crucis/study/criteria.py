@@ -64,6 +64,8 @@ def _criterion(book: Book, claim: Claim, e: Expression, path: str, found: Findin
 
 def _levels(claim: Claim, infos: dict[Ref, ColumnInfo]) -> None:
     """A criterion speaks of one number: what still varies is fixed, or judged level by level."""
+    if claim.each and not any(_has(info, claim.each) for info in infos.values()):
+        return  # `each` itself is at fault, and that is said of it
     for ref, info in infos.items():
         starred = {axis for axis, value in ref.at if value == "*"}
         factor = (claim.each or "").partition(".")[0]
@@ -77,6 +79,10 @@ def _levels(claim: Claim, infos: dict[Ref, ColumnInfo]) -> None:
                 f"{head} varies over {' and '.join(counted)}. "
                 f"Fix one (@{left[0]}={label}) or judge each (each: {left[0]}).",
             )
+
+
+def _has(info: ColumnInfo, axis: str) -> bool:
+    return axis in info.axes or axis.partition(".")[0] in info.axes
 
 
 def _joint(e: Expression, infos: dict[Ref, ColumnInfo]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import Fault, did_you_mean
 from . import criteria, questions
-from .axes import DesignError, axes_of, fixed, inputs, mentioned
+from .axes import DesignError, axes_of, fixed, inputs, mentioned, stage_leaves
 from .columns import book_of
 from .design import instances
 from .findings import Findings
@@ -104,8 +104,8 @@ def _selector(study: Study, ref: Ref, axis: str, value: str | Dollar) -> None:
                     "unknown-level", f"'{ref.name}' has no {axis} {text}; it has {', '.join(known_labels)}."
                 )
     else:
-        over = [*factors, *stage_axes(study, other)]
-        tail = did_you_mean(axis, over) or (f" It varies over {', '.join(over)}." if over else " It does not vary.")
+        hint = did_you_mean(axis, [*factors, *stage_axes(study, other)])
+        tail = hint or (f" It varies over {', '.join(factors)}." if factors else " It varies over no factor.")
         raise SemanticError("unknown-axis", f"'{ref.name}' does not vary over '{axis}'.{tail}")
 
 
@@ -175,8 +175,10 @@ def _filters(study: Study, stage: Stage, found: Findings) -> None:
 
 
 def _select(study: Study, stage: Stage, found: Findings) -> None:
+    """The metric that decides `@at=best`, where the leaf itself does not list the choices."""
     value = stage.params.get("select")
-    if stage.verb != "train" or not isinstance(value, str) or value in ("none",):
+    listed = [leaf.params["select"].choices for leaf in stage_leaves(study, stage).values() if "select" in leaf.params]
+    if stage.verb != "train" or not isinstance(value, str) or value == "none" or any(listed):
         return
     known, path = declared(study, stage), f"stages.{stage.name}.select"
     if value.startswith("test"):

@@ -79,7 +79,9 @@ def _unexpected(text: str, at: int) -> str:
     if char == "@":
         return "after '@' an axis, '=' and a value are expected, such as @step=100 or @seed=*."
     if char == ".":
-        return "a '.' stands between a name and its column, such as model.accuracy."
+        dash = "-" in re.split(r"[\s()]", text[:at])[-1]
+        hint = " '-' is part of a name; for a difference put spaces: a.x - b.y." if dash else ""
+        return f"a '.' stands between a name and its column, such as model.accuracy.{hint}"
     if char == "=":
         return "'=' alone compares nothing; write '=='."
     if char.isupper():
