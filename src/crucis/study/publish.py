@@ -15,7 +15,7 @@ from . import registry
 from .pictures import association, cell_label, figures
 from .plan import Node, Plan
 from .power import design_power
-from .readings import COST, Readings
+from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
 
@@ -165,7 +165,7 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
 _ESTIMATES = {"mean": ("low", "high"), "effect": ("low", "high"), "rho": ("low", "high"), "tau": ("low", "high"),
               "r": ("low", "high"), "median": ("median_low", "median_high"), "sd": ("sd_low", "sd_high"),
               "dz": ("dz_low", "dz_high")}  # fmt: skip
-_HIDDEN = {"n_planned", "min", "max"}
+_HIDDEN = {"n_planned", "min", "max", "se", "dz"}
 
 
 def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
@@ -173,7 +173,8 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     names = list(dict.fromkeys(name for row in result.rows for name in row.values))
     intervals = {**{k: v for k, v in _ESTIMATES.items() if k in names}, **result.intervals}
     ends = {end for name, pair in intervals.items() if name in names for end in pair}
-    shown = [name for name in names if name not in ends | _HIDDEN]
+    once = {"p_raw"} if result.family_size == 1 else set()  # equal to p: nothing was corrected
+    shown = [name for name in names if name not in ends | _HIDDEN | once]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis) for axis in axes),
@@ -313,6 +314,8 @@ def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
 def _mean(values: list[float]) -> c.Cell:
     if not values:
         return c.Absent("missing")
+    if min(values) == max(values):
+        return c.Estimate(values[0])
     found = summary.estimate(Sample(values))  # type: ignore[arg-type]
     return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
 
@@ -370,16 +373,15 @@ def _environment(readings: Readings) -> tuple[c.Fact, ...]:
 def _cost(readings: Readings) -> tuple[c.Cost, ...]:
     out = []
     for stage in readings.study.stages:
-        costs = [
-            record.body["cost"]
+        records = [
+            record
             for node in readings.plan.by_key.values()
             if node.instance.stage == stage and (record := readings.record(node.key)) is not None
         ]
-        if costs:
-            memory = max(float(cost.get(COST["memory"]) or 0) for cost in costs)
-            out.append(
-                c.Cost(stage, len(costs), sum(float(cost["wall_s"]) for cost in costs), int(memory * 2**20) or None)
-            )
+        if records:
+            seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
+            stored = sum(int(file["bytes"]) for record in records for file in record.body["files"].values())
+            out.append(c.Cost(stage, len(records), seconds, stored))
     return tuple(out)
 
 
