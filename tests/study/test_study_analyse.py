@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from crucis.errors import CrucisError
 from crucis.study.analyse import analyse
 from crucis.study.expressions import parse
+from crucis.study.results import turned
 from crucis.study.spec import Analysis, Factor, LeafRef, Level, Ref, Study
 from crucis.study.table import Point
 
@@ -382,3 +383,19 @@ def test_renaming_an_analysis_changes_no_number():
     object.__setattr__(two, "name", "other")
     a, b = run([one], {("model", "accuracy"): acc}), run([two], {("model", "accuracy"): acc})
     assert [row.values for row in a["which"].rows] == [row.values for row in b["other"].rows]
+
+
+def test_a_contrast_may_be_read_from_its_other_side():
+    first = which(leaves=(leaf("compare", "paired_t", scale="ratio"),))
+    second = Analysis("back", "describe", (leaf("describe", "summary"),),
+                      of=(Ref("which", "effect", (("net", "mlp"), ("against", "wrn"))),))  # fmt: skip
+    result = run([first, second])
+    forward = next(r for r in result["which"].rows if (r.axes["net"], r.axes["against"]) == ("wrn", "mlp"))
+    assert result["back"].rows[0].values["mean"] == pytest.approx(1 / forward.values["effect"])
+    back = next(r for r in turned(result["which"]) if (r.axes["net"], r.axes["against"]) == ("mlp", "wrn"))
+    swapped = run(
+        which(of=(Ref("model", "accuracy"),), against="wrn", leaves=(leaf("compare", "paired_t", scale="ratio"),))
+    )
+    direct = next(r for r in swapped["which"].rows if r.axes["net"] == "mlp")
+    for name in ("effect", "low", "high", "dz", "dz_low", "dz_high", "g", "p_raw"):
+        assert back.values[name] == pytest.approx(direct.values[name], rel=1e-6), name

@@ -15,7 +15,7 @@ from .derived import Columns, reduce
 from .expressions import COMPARISONS, OVER, nodes, references, render, starred
 from .judgement import FALSE, TRUE, UNKNOWN, Known, Unknown, Value, exact
 from .matching import same_value
-from .results import AnalysisResult, Criterion, ResultRow, Verdict
+from .results import AnalysisResult, Criterion, ResultRow, Verdict, turned
 from .rows import restrict
 from .spec import Binary, Call, Claim, Column, Expression, Number, Ref, Study, Unary
 from .table import Column as Entries
@@ -179,7 +179,7 @@ class _Judge:
         rows = self.rows(e.argument.ref)
         if isinstance(rows, Unknown):
             return rows
-        return judgement.over(e.function, [self.read(row, flip, e.argument.ref) for row, flip in rows])
+        return judgement.over(e.function, [self.read(row, e.argument.ref) for row in rows])
 
     def over_seeds(self, column: Entries) -> Value:
         """The mean over seeds with its t interval; the number itself where there are no seeds or no spread."""
@@ -204,8 +204,8 @@ class _Judge:
 
     # -- rows of analyses -------------------------------------------------------------------------------------
 
-    def rows(self, ref: Ref) -> list[tuple[ResultRow, bool]] | Unknown:
-        """Rows that a reference selects, each with whether its contrast is read the other way round."""
+    def rows(self, ref: Ref) -> list[ResultRow] | Unknown:
+        """Rows that a reference selects; a contrast may be asked for from either side."""
         result = self.results[ref.name]
         if result.exploratory:
             return Unknown(f"'{ref.name}' is exploratory, and a claim rests on registered analyses")
@@ -215,9 +215,9 @@ class _Judge:
         for axis, _ in wanted:
             if axis not in known and axis.partition(".")[0] not in known and axis not in self.fixed:
                 return Unknown(f"'{ref.name}' has no axis '{axis}'; its axes: {', '.join(sorted(known)) or 'none'}")
-        found = [(row, False) for row in result.rows if self.fits(row.axes, wanted)]
+        found = [row for row in result.rows if self.fits(row.axes, wanted)]
         if not found and result.verb == "compare":
-            found = [(row, True) for row in result.rows if self.fits(_turned(row.axes), wanted)]
+            found = [row for row in turned(result) if self.fits(row.axes, wanted)]
         return found or Unknown(f"'{ref.name}' has no row for {', '.join('='.join(pair) for pair in wanted)}")
 
     def fits(self, axes: Mapping[str, str], wanted: Sequence[tuple[str, str]]) -> bool:
@@ -225,15 +225,15 @@ class _Judge:
         labels = ((label_of(axes, axis, self.columns.source), value) for axis, value in wanted)
         return all(label is None or same_value(label, value) for label, value in labels)
 
-    def one(self, rows: Sequence[tuple[ResultRow, bool]], ref: Ref) -> Value:
+    def one(self, rows: Sequence[ResultRow], ref: Ref) -> Value:
         """The number of the only row."""
         if len(rows) > 1:
-            axes = {axis: {row.axes.get(axis) for row, _ in rows} for axis in rows[0][0].axes}
+            axes = {axis: {row.axes.get(axis) for row in rows} for axis in rows[0].axes}
             varying = [f"{axis} ({len(labels)} levels)" for axis, labels in axes.items() if len(labels) > 1]
             return Unknown(f"{ref} varies over {', '.join(varying)}; fix it, or judge each")
-        return self.read(*rows[0], ref)
+        return self.read(rows[0], ref)
 
-    def read(self, row: ResultRow, flip: bool, ref: Ref) -> Value:
+    def read(self, row: ResultRow, ref: Ref) -> Value:
         """A column of one row as a number with its interval."""
         result, column = self.results[ref.name], ref.column or ""
         if row.refused is not None and row.refused.code == "sealed":
@@ -252,25 +252,10 @@ class _Judge:
         if kind == "estimate":
             ends = [row.values.get(name) for name in result.intervals[column]]
             low, high = (-math.inf if ends[0] is None else ends[0]), (math.inf if ends[1] is None else ends[1])
-        known = Known(value, low, high, kind, row.n, ref.name)
-        return _turn(known, result.units.get(column, "")) if flip and column in _TURNS else known
+        return Known(value, low, high, kind, row.n, ref.name)
 
 
 _MIXED = "its records come from unlike hardware (mixed); allow_mixed would accept that"
-_TURNS = ("effect", "dz", "g")
-
-
-def _turned(axes: Mapping[str, str]) -> dict[str, str]:
-    """A contrast's axes with treatment and reference exchanged."""
-    others = [axis for axis in axes if axis not in ("against", "method", "metric")]
-    if "against" not in axes or not others:
-        return dict(axes)
-    between = list(axes)[list(axes).index("against") - 1]
-    return {**axes, between: axes["against"], "against": axes[between]}
-
-
-def _turn(value: Known, unit: str) -> Value:
-    return judgement.combine("/", exact(1.0), value) if unit == "ratio" else judgement.apply("-", value)
 
 
 def _over_seeds(e: Expression) -> bool:

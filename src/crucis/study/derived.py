@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CrucisError
 from .expressions import OVER, starred
-from .results import AnalysisResult, ResultRow
+from .results import AnalysisResult, ResultRow, turned
 from .spec import Call, Column, Expression, Number, Ref, Study, Unary
 from .table import Column as Entries
 from .table import Entry, Missing, Source, align, axes_of, entries, fix, united
@@ -77,7 +77,11 @@ class Columns:
             finally:
                 self._open.pop()
         if ref.use is None and ref.name in self.study.analysis:
-            return fix(_of_rows(self.result(ref.name), ref), ref, self.source)
+            result = self.result(ref.name)
+            found = fix(_of_rows(result.rows, ref), ref, self.source)
+            if not found and result.verb == "compare":  # the contrast is asked for from its other side
+                found = fix(_of_rows(turned(result), ref), ref, self.source)
+            return found
         return entries(self.source.points(ref), ref, self.source)
 
     def value(self, expression: Expression) -> Entries:
@@ -143,9 +147,9 @@ def _finished(frame: Entry, compute: Callable[[], float], what: str) -> Entry:
     return replace(frame, missing=united((*frame.missing, lost)))
 
 
-def _of_rows(result: AnalysisResult, ref: Ref) -> Entries:
+def _of_rows(rows: Sequence[ResultRow], ref: Ref) -> Entries:
     out = []
-    for row in result.rows:
+    for row in rows:
         value = row.values.get(ref.column or "")
         missing = row.missing
         if value is None:

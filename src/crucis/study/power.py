@@ -138,7 +138,7 @@ def _classes(source: _Counts, refs: Sequence[Ref]) -> list[list[Ref]]:
 
 def _power(analysis: Analysis, method: str, kind: str, counts: Sequence[int], size: int) -> Power:
     n, most = min(counts), max(counts)
-    alpha = (1.0 - analysis.confidence) / (1 if analysis.correction == "none" else size)
+    alpha = round(1.0 - analysis.confidence, 12) / (1 if analysis.correction == "none" else size)
     given = len(analysis.given) if method.startswith("partial") else 0
     if kind in ("t", "flip"):
         detectable = stats.detectable_pairs(n, alpha, exact=kind == "flip")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .table import Missing
@@ -91,6 +91,31 @@ class AnalysisResult:
     def incomplete(self) -> bool:
         """Whether any row lacks planned values."""
         return any(row.incomplete for row in self.rows)
+
+
+#: Columns of a comparison that change with the side from which it is read.
+_SIDED = ("effect", "dz", "g")
+
+
+def turned(result: AnalysisResult) -> tuple[ResultRow, ...]:
+    """The rows of a comparison with treatment and reference exchanged: -x, or 1 / x for ratios; p and n stay."""
+    return tuple(_turn(result, row) for row in result.rows if "against" in row.axes)
+
+
+def _turn(result: AnalysisResult, row: ResultRow) -> ResultRow:
+    names = list(row.axes)
+    between = names[names.index("against") - 1]
+    values = dict(row.values)
+    for column in _SIDED:
+        ends = result.intervals.get(column, ())
+        ratio = result.units.get(column) == "ratio"
+        for name, other in ((column, column), *zip(ends, ends[::-1], strict=True)):
+            value = row.values.get(other)
+            if name in values:
+                values[name] = None if value is None else 1.0 / value if ratio else -value
+    axes = {**row.axes, between: row.axes["against"], "against": row.axes[between]}
+    data = {**row.data, "a": row.data["b"], "b": row.data["a"]} if "a" in row.data and "b" in row.data else row.data
+    return replace(row, axes=axes, values=values, data=data)
 
 
 @dataclass(frozen=True)
