@@ -67,7 +67,7 @@ def do_add(ctx, this, x=0.0, **_):
     return Result(values={"x": x + total(ctx)})
 
 
-def do_hash(ctx, this, seed=0, rounds=2000, pause=0.0, **_):
+def do_hash(ctx, this, seed=0, rounds=2000, **_):
     """Slow, resumable, and its value depends on every round and input."""
     state, i = hashlib.sha256(f"{seed} {total(ctx)!r}".encode()).hexdigest(), 0
     save = ctx.scratch / "state.json"
@@ -81,7 +81,7 @@ def do_hash(ctx, this, seed=0, rounds=2000, pause=0.0, **_):
             draft.write_text(json.dumps([state, i]))
             draft.replace(save)
             ctx.beat(i=i, of=rounds)
-            time.sleep(pause)
+            time.sleep(this.hints.get("pause", 0.0))
         if ctx.stopping():
             raise Stopped("saved")
     (ctx.out / "state.txt").write_text(state)

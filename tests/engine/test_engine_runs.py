@@ -27,16 +27,17 @@ def store(tmp_path):
     return Store(tmp_path / "store")
 
 
-def study(marks="", rounds=800, pause=0.01, n=6):
+def study(marks="", rounds=800, pause=0.0, n=6):
     """Trainings, measurements on them, and a pooled step."""
     more = {"marks": str(marks)} if marks else {}
-    trains = [step("hash", seed=i, rounds=rounds, pause=pause, **more) for i in range(n)]
-    measures = [step("hash", {"of": train.key}, seed=9, rounds=50, **more) for train in trains]
+    hints = {"pause": pause}
+    trains = [step("hash", seed=i, rounds=rounds, hints=hints, **more) for i in range(n)]
+    measures = [step("hash", {"of": train.key}, seed=9, rounds=200, hints=hints, **more) for train in trains]
     return [*trains, *measures, step("add", {"of": [each.key for each in measures]}, x=0.5, **more)]
 
 
 def test_workers_against_in_process(store, tmp_path):
-    steps = study(pause=0.0)
+    steps = study()
     inline = Store(tmp_path / "inline")
     assert go(steps, store).done == run_inline(steps, inline, RUNNER).done == 13
     assert values(store, steps) == values(inline, steps)
@@ -48,10 +49,10 @@ def test_workers_against_in_process(store, tmp_path):
 
 
 def test_reissuing_finds_everything_and_extending_runs_only_what_is_new(store):
-    steps = study(pause=0.0, rounds=100)
+    steps = study(rounds=100)
     assert go(steps, store).done == 13
     assert (again := go(steps, store)).cached == 13 and again.done == 0
-    more = study(pause=0.0, rounds=100, n=8)
+    more = study(rounds=100, n=8)
     outcome = go(more, store)
     assert (outcome.done, outcome.cached) == (5, 12)
 
@@ -59,7 +60,7 @@ def test_reissuing_finds_everything_and_extending_runs_only_what_is_new(store):
 def test_kill_campaign(store, tmp_path):
     """Five kills of supervisor or worker at random moments: nothing finished lost or recomputed, equal to the bit."""
     marks = tmp_path / "marks"
-    steps = study(marks, pause=0.03)
+    steps = study(marks, pause=0.15)
     dice = random.Random(20)
     finished: dict[str, tuple[str, int]] = {}  # key -> content, how often it was begun
 
@@ -93,7 +94,7 @@ def test_kill_campaign(store, tmp_path):
     assert go(steps, store).exit_code == 0
     look()
     undisturbed = Store(tmp_path / "undisturbed")
-    run_inline(steps, undisturbed, RUNNER)
+    run_inline(study(marks), undisturbed, RUNNER)
     assert values(store, steps) == values(undisturbed, steps)
 
 
@@ -165,7 +166,7 @@ def test_failed_only_until_retried(store, tmp_path):
 
 def test_events_count_and_carry_progress(store):
     seen = []
-    steps = [step("hash", seed=i, rounds=600, pause=0.05) for i in range(2)]
+    steps = [step("hash", seed=i, rounds=600, hints={"pause": 0.1}) for i in range(2)]
     go(steps, store, progress=seen.append)
     beats = [event for event in seen if event.kind == "beat"]
     assert seen[0].kind == "plan" and seen[0].total == 2

@@ -71,7 +71,9 @@ class Index:
         EngineError: `folder` lies on a network file system, where SQLite's shared memory is unsafe.
     """
 
-    def __init__(self, store: Store, folder: Path | None = None, *, mounts: str | None = None, patience_s: float = 10.0) -> None:
+    def __init__(
+        self, store: Store, folder: Path | None = None, *, mounts: str | None = None, patience_s: float = 10.0
+    ) -> None:
         self.store = store
         base = folder or cache_folder()
         kind = file_system(base, mounts)

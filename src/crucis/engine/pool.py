@@ -122,17 +122,20 @@ class Pool:
                 os.read(self.wake, 4096)
             elif key.data == "control":
                 found += self._hear_server()
-            else:
-                found += self._hear(key.data)
+            elif not key.data.pipe.closed:
+                found += self._hear(key.data, drain=False)
         return found
 
-    def _hear(self, hand: Hand) -> list[tuple[str, Hand | None, dict[str, Any]]]:
+    def _hear(self, hand: Hand, drain: bool = True) -> list[tuple[str, Hand | None, dict[str, Any]]]:
+        """One message of a pipe that is known to be readable, or all that a dead worker left."""
         found: list[tuple[str, Hand | None, dict[str, Any]]] = []
         try:
-            while not hand.pipe.closed and hand.pipe.poll():
+            while not drain or (not hand.pipe.closed and hand.pipe.poll()):
                 message = json.loads(hand.pipe.recv_bytes())
                 hand.heard = time.monotonic()
                 found.append(("message", hand, message))
+                if not drain:
+                    break
         except (EOFError, OSError):
             self._close(hand)
         return found

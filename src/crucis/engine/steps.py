@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CrucisError
@@ -49,7 +49,7 @@ class Step:
             "key": self.key,
             "spec": self.spec,
             "inputs": self.inputs,
-            "needs": asdict(self.needs),
+            "needs": dict(vars(self.needs)),
             "group": self.group,
             "publishes": list(self.publishes),
             "label": self.label,

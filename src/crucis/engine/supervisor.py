@@ -306,8 +306,6 @@ class Supervisor:
         what, key = message["m"], message.get("key", "")
         if what == "up":
             hand.log = message["log"]
-        elif what == "begin":
-            hand.log_at = message["log_at"]
         elif what == "beat":
             self._tell("beat", key, **message["progress"])
         elif what == "published":
@@ -318,7 +316,7 @@ class Supervisor:
         elif key in hand.keys:
             self._ended(hand, key, message)
         if message.get("idle"):
-            hand.keys = []
+            hand.keys, hand.log_at = [], message["log_at"]
             if message["retire"] or self.stopping:
                 self.pool.quit(hand)
 

@@ -40,7 +40,7 @@ class Worker:
         self.log = ""
         self.steps = self.base_mb = 0
         self.desk: Desk | None = None
-        self.quit = False
+        self.stop = False
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message up."""
@@ -56,8 +56,10 @@ class Worker:
                     self.housekeep()
                     continue
                 message = json.loads(self.pipe.recv_bytes())
-                if message["m"] == "stop" and self.desk is not None:
-                    self.desk.stop = True
+                if message["m"] == "stop":
+                    self.stop = True
+                    if self.desk is not None:
+                        self.desk.stop = True
                 elif message["m"] == "quit":
                     self.orders.put(None)
                 elif message["m"] == "step":
@@ -110,6 +112,7 @@ class Worker:
         store = Store(self.config["store"])
         numerics = dict(self.bench.numerics())
         self.desk = Desk(store, numerics, journal, self.config["environment"], self.tell, housekeeping=self.housekeep)
+        self.desk.stop = self.stop  # it may have come while the runner was being prepared
         journal.write("up", parent=self.config["supervisor"])
         self.tell({"m": "up", "log": self.log})
 
@@ -120,12 +123,10 @@ class Worker:
             message = self.orders.get()
             if message is None:
                 break
-            offset = _size(self.log)
-            self.tell({"m": "begin", "log_at": offset})
             messages = execute(self.desk, self.bench, [Order.unpack(data) for data in message["orders"]])
             for answer in messages[:-1]:
                 self.tell(answer)
-            self.tell({**messages[-1], "idle": True, "retire": self.spent(messages)})
+            self.tell({**messages[-1], "idle": True, "retire": self.spent(messages), "log_at": _size(self.log)})
             self.desk.journal.tick()
         self.desk.journal.close()
 
