@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crucis.numerics import curves, topology
 from crucis.numerics.curves import mean_height
 from crucis.numerics.quadratic import fit, roughness
 
@@ -57,3 +60,10 @@ def test_what_has_no_quadratic() -> None:
         fit(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="constant"):
         roughness(np.ones((5, 5)))
+
+
+@pytest.mark.parametrize("module", [curves, topology])
+def test_examples_in_docstrings(module: object) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
