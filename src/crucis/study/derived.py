@@ -128,7 +128,7 @@ def reduce(column: Entries, over: Sequence[str], function: str) -> Entries:
 
 
 def _apply(frame: Entry, parts: Sequence[Entry], function: Callable[..., float], what: str) -> Entry:
-    empty = replace(frame, value=None, se=None)
+    empty = frame.with_value(None)
     if frame.excluded or any(not part.present for part in parts):
         return empty
     return _finished(empty, lambda: function(*(part.value for part in parts)), what)
@@ -139,7 +139,7 @@ def _finished(frame: Entry, compute: Callable[[], float], what: str) -> Entry:
     try:
         value = compute()
         if not isinstance(value, complex) and math.isfinite(value):
-            return replace(frame, value=float(value))
+            return frame.with_value(float(value))
     except (ValueError, ZeroDivisionError, OverflowError):
         pass
     name = {"/": "a division by zero", "spread": "the spread of one value"}.get(what, f"'{what}' of these values")

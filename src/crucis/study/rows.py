@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from ..stats.table import Frame, Pairs, Points, Sample
 from .derived import Columns
@@ -105,6 +104,8 @@ def loops(analysis: Analysis, of: Sequence[Series], columns: Columns) -> list[di
 
 def restrict(column: Column, each: Mapping[str, str], columns: Columns) -> Column:
     """The entries of one level of every `each` axis; plain axes are removed, the factor of a field stays."""
+    if not each:
+        return column
     out = []
     for entry in column:
         for axis, value in each.items():
@@ -132,7 +133,8 @@ def finish(task: Task, frames: Iterable[Entry], present: Iterable[Entry]) -> Tas
 
 def mean_of(values: Iterable[float]) -> float:
     """The plain mean of at least one number."""
-    return float(np.mean(list(values)))
+    found = list(values)
+    return math.fsum(found) / len(found)
 
 
 def name_of(axes: Mapping[str, str], seed: int | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -84,14 +84,18 @@ class Entry:
         """Whether there is a number."""
         return self.value is not None and not self.excluded
 
-    def without(self, axes: Iterable[str]) -> Entry:
+    def without(self, axes: Collection[str]) -> Entry:
         """The same entry with these axes left out (`seed` included)."""
-        gone = set(axes)
-        return replace(
-            self,
-            axes={axis: label for axis, label in self.axes.items() if axis not in gone},
-            seed=None if "seed" in gone else self.seed,
-        )
+        gone = [axis for axis in axes if axis in self.axes]
+        seed = None if "seed" in axes else self.seed
+        if not gone and seed == self.seed:
+            return self
+        kept = {axis: label for axis, label in self.axes.items() if axis not in gone}
+        return Entry(kept, seed, self.value, self.missing, self.excluded, self.numerics, self.se)
+
+    def with_value(self, value: float | None) -> Entry:
+        """The same row with another number, which has no standard error of its own."""
+        return Entry(self.axes, self.seed, value, self.missing, self.excluded, self.numerics)
 
 
 Column = list[Entry]
@@ -142,18 +146,19 @@ def _entry(point: Point) -> Entry:
 
 
 def _spread(column: Column) -> Column:
-    known: dict[str, list[str]] = {}
+    known: dict[str, dict[str, None]] = {}
     for entry in column:
         for axis, label in entry.axes.items():
-            if label not in known.setdefault(axis, []):
-                known[axis].append(label)
+            known.setdefault(axis, {})[label] = None
     out: Column = []
     for entry in column:
+        absent = () if entry.present else [axis for axis in known if axis not in entry.axes]
+        if not absent:
+            out.append(entry)
+            continue
         open_ends: list[dict[str, str]] = [{}]
-        if not entry.present:
-            for axis in known:
-                if axis not in entry.axes:
-                    open_ends = [{**rest, axis: label} for rest in open_ends for label in known[axis]]
+        for axis in absent:
+            open_ends = [{**rest, axis: label} for rest in open_ends for label in known[axis]]
         out += [replace(entry, axes={**entry.axes, **rest}) for rest in open_ends]
     return out
 
@@ -183,7 +188,7 @@ def align(columns: Sequence[Column]) -> list[tuple[Entry, tuple[Entry, ...]]]:
     """
     rows: list[tuple[Entry, tuple[Entry, ...]]] = []
     if columns:
-        rows = [(replace(entry, value=None), (entry,)) for entry in columns[0]]
+        rows = [(entry.with_value(None), (entry,)) for entry in columns[0]]
     known = set(axes_of(columns[0])) if columns else set()
     for column in columns[1:]:
         shared = [axis for axis in axes_of(column) if axis in known]
@@ -221,7 +226,10 @@ def merged(one: Entry, other: Entry) -> Entry:
 
 def united(missing: Iterable[Missing]) -> tuple[Missing, ...]:
     """Each absence once, in a fixed order."""
-    return tuple(sorted({item.order: item for item in missing}.values(), key=lambda item: repr(item.order)))
+    found = tuple(missing)
+    if len(found) < 2:
+        return found
+    return tuple(sorted({item.order: item for item in found}.values(), key=lambda item: repr(item.order)))
 
 
 def grouped(column: Column, by: Sequence[str], source: Source) -> dict[tuple[str, ...], Column]:
