@@ -109,7 +109,13 @@ def retention(data: Retention, layout: Layout) -> Figure:
     if len(data.lines) <= 4:
         return _retention_together(data, layout, steps, first)
     edge = style.text_width(style.tick(steps[-1])) / 2 + 0.04
-    frame = Frame(left=0.55, right=edge, bottom=0.42, top=0.22, across=max(0.16, edge), down=0.32)
+    across = max(0.16, edge)
+    room = (layout.width - 0.55 - edge - (layout.panels - 1) * across) / layout.panels
+    notes = data.summary or ("",) * len(data.lines)
+    stacked = not style.fits([(line.label, note) for line, note in zip(data.lines, notes, strict=True)], room)
+    stacked = stacked and any(notes)
+    extra = 0.13 if stacked else 0.0
+    frame = Frame(left=0.55, right=edge, bottom=0.42, top=0.22 + extra, across=across, down=0.32 + extra)
     fig, axes = style.panels(layout, len(data.lines), 0.72, frame)
     for index, (ax, line) in enumerate(zip(axes, data.lines, strict=True)):
         for other in data.lines:
@@ -118,7 +124,7 @@ def retention(data: Retention, layout: Layout) -> Figure:
         colour = COLOURS[0]
         _draw(ax, line, _stretch(line.x, first), colour, "-")
         _retention_axes(ax, data, steps, first)
-        style.title(ax, line.label, data.summary[index] if data.summary else "")
+        style.title(ax, line.label, notes[index], stacked)
     style.outer(axes, style.columns_of(axes))
     style.name_axes(fig, style.caption_of(data.x), style.caption_of(data.y))
     return fig

@@ -281,17 +281,25 @@ def wrap(text: str, width: float, size: float) -> list[str]:
     return [fit_words(row, width, size) for row in rows]
 
 
-def title(ax: Axes, text: str, note: str = "") -> None:
-    """A panel's name at its upper left, bold, and a short note at its right where there is room."""
+def title(ax: Axes, text: str, note: str = "", stacked: bool = False) -> None:
+    """A panel's name at its upper left, bold, and a short note at its right or, if stacked, below the name."""
     fig: Any = ax.figure
     room = ax.get_position().width * fig.get_figwidth()
     size = next((s for s in (8.0, 7.4, 6.8) if text_width(text, s, "bold") <= room), 6.8)
     name = fit_words(text, room, size, "bold")
-    ax.annotate(name, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=size, fontweight="bold", va="bottom")
-    left = room - text_width(name, size, "bold") - 0.08
-    if note and text_width(note, 7.5) <= left:
-        ax.annotate(words(note), (1, 1), (0, 3), "axes fraction", "offset points", fontsize=7.5, color=SOFT,
-                    va="bottom", ha="right")  # fmt: skip
+    lift = 12 if stacked else 3
+    ax.annotate(
+        name, (0, 1), (0, lift), "axes fraction", "offset points", fontsize=size, fontweight="bold", va="bottom"
+    )
+    if note:
+        at, side = (0, "left") if stacked else (1, "right")
+        ax.annotate(words(note), (at, 1), (0, 3), "axes fraction", "offset points", fontsize=7.2, color=SOFT,
+                    va="bottom", ha=side)  # fmt: skip
+
+
+def fits(texts: Sequence[tuple[str, str]], room: float) -> bool:
+    """Whether each name and its note stand side by side in that many inches."""
+    return all(text_width(text, 8.0, "bold") + text_width(note, 7.2) + 0.1 <= room for text, note in texts)
 
 
 def legend(fig: Figure, entries: Sequence[tuple[str, tuple[str, Any]]]) -> None:

@@ -121,11 +121,11 @@ def _one_barcode(ax: Axes, panel: Bars, level: Axis, most: int) -> int:
 def barcode(data: Barcode, layout: Layout) -> Figure:
     """One bar per feature, H0 above H1, longest first; at most 30 of each kind are drawn, the rest is counted."""
     top = 0.5 if layout is style.WIDE else 0.66
-    frame = Frame(left=0.12, right=0.12, top=top, bottom=0.45, across=0.25, down=0.45)
+    frame = Frame(left=0.12, right=0.12, top=top + 0.13, bottom=0.45, across=0.25, down=0.55)
     fig, axes = style.panels(layout, len(data.panels), 0.8, frame)
     for ax, panel in zip(axes, data.panels, strict=True):
         hidden = _one_barcode(ax, panel, data.level, 30)
-        style.title(ax, panel.label, f"+ {hidden} shorter" if hidden else _counts(panel))
+        style.title(ax, panel.label, _counts(panel) + (f", {hidden} not drawn" if hidden else ""), stacked=True)
     style.name_axes(fig, style.caption_of(data.level))
     handles = [Line2D([], [], color=colour, linewidth=2.2, label=name)
                for colour, name in ((H0, "H0, separate basins"), (H1, "H1, enclosed ridges"))]  # fmt: skip

@@ -1,0 +1,222 @@
+"""The invented pictures of the example page: eight networks, three seeds, one figure of each kind."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+
+from crucis.report import content as c
+
+NETS = ("mlp", "convnet", "resnet-8", "wrn-10-1", "wrn-10-2", "vit-micro", "mixer-micro", "timm-test_resnet")
+FAMILY = dict(zip(NETS, ("dense", "conv", "conv", "conv", "conv", "token", "token", "conv"), strict=True))
+PARAMETERS = (9_930, 19_466, 77_754, 78_330, 310_042, 61_322, 45_210, 470_986)
+SEEDS = (1, 2, 3)
+STEPS = (0, 1, 2, 5, 10, 25, 50, 100, 250, 500)
+
+
+def key(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def keys(stage: str) -> tuple[str, ...]:
+    return tuple(key(stage, net, seed) for net in NETS for seed in SEEDS)
+
+
+def _retention(rng: np.random.Generator) -> c.Retention:
+    lines, says = [], []
+    for index, net in enumerate(NETS):
+        half = 8 * 1.75**index
+        curves = [
+            [1.0]
+            + [
+                float(np.clip(1 / (1 + (step / (half * rng.uniform(0.7, 1.4))) ** 0.9) + rng.normal(0, 0.012), 0, 1.02))
+                for step in STEPS[1:]
+            ]
+            for _ in SEEDS
+        ]
+        mean = np.mean(curves, axis=0)
+        half_width = np.std(curves, axis=0, ddof=1) * 1.6
+        lines.append(c.Line(net, STEPS, tuple(mean), tuple(mean - half_width), tuple(mean + half_width), n=3))
+        says.append(f"AURC {float(np.trapezoid(mean, STEPS) / 500):.2f}")
+    return c.Retention(tuple(lines), summary=tuple(says))
+
+
+def _slice(rng: np.random.Generator, label: str, steep: float, rough: float, size: int = 25) -> c.Slice:
+    a = np.linspace(-1, 1, size)
+    x, y = np.meshgrid(a, a, indexing="ij")
+    turn = rng.uniform(0, math.pi)
+    u, v = x * math.cos(turn) + y * math.sin(turn), -x * math.sin(turn) + y * math.cos(turn)
+    bumps = sum(
+        rough * math.cos(rng.uniform(0, 6)) * np.sin(f * u * 3 + rng.uniform(0, 6)) * np.cos(f * v * 2.5)
+        for f in (1.0, 1.7, 2.6)
+    )
+    loss = 0.03 + steep * (u**2 + 0.35 * v**2) + np.abs(bumps) * (u**2 + v**2)
+    return c.Slice(label, tuple(a), tuple(a), tuple(map(tuple, loss)))
+
+
+def _bars(rng: np.random.Generator, label: str, many: int) -> c.Bars:
+    births = rng.uniform(0.1, 2.0, many)
+    h0 = ((0.03, math.inf), *((float(b), float(b + rng.exponential(0.25))) for b in births))
+    h1 = tuple((float(b + 0.8), float(b + 0.8 + rng.exponential(0.2))) for b in births[: many // 2])
+    return c.Bars(label, h0, h1, floor=0.08)
+
+
+def _scatter(rng: np.random.Generator) -> c.Scatter:
+    panels = []
+    for name, says, log in (
+        ("Parameters", "rho = 0.83 [0.31, 0.97], n = 8, p = 0.042 (Bonferroni over 4)", True),
+        ("Total persistence of loops", "rho = −0.12 [−0.78, 0.66], n = 8, p = 1.0 (Bonferroni over 4)", False),
+    ):
+        x = np.log(PARAMETERS) if log else rng.exponential(0.8, 8)
+        y = 0.15 + 0.075 * np.arange(8) + rng.normal(0, 0.03, 8)
+        slope, base = np.polyfit(x, y, 1)
+        grid = np.linspace(x.min(), x.max(), 40)
+        band = 0.06 + 0.05 * np.abs(grid - x.mean()) / np.ptp(x)
+        line = base + slope * grid
+        points = tuple(
+            c.Dot(
+                net,
+                math.exp(u) if log else float(u),
+                float(v),
+                y_low=float(v - 0.05),
+                y_high=float(v + 0.05),
+                group=FAMILY[net],
+            )
+            for net, u, v in zip(NETS, x, y, strict=True)
+        )
+        fit = c.Fit(np.exp(grid) if log else grid, line, line - band, line + band, "least squares")
+        axis = c.Axis("trained weights", scale="log") if log else c.Axis("total persistence, H1", "nats")
+        panels.append(c.ScatterPanel(name, points, axis, c.Axis("retention after 100 steps", "fraction"), fit, says))
+    return c.Scatter(tuple(panels))
+
+
+def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
+    epochs = tuple(range(1, 31))
+    curves = []
+    for index, net in enumerate(NETS):
+        lines = []
+        for split, top in (("training", 0.99), ("validation", 0.95 - 0.01 * index)):
+            mean = np.array([top - (top - 0.1) * math.exp(-epoch / (3 + index * 0.6)) for epoch in epochs])
+            width = 0.05 * np.exp(-np.array(epochs) / 12)
+            lines.append(c.Line(split, epochs, mean, mean - width, mean + width, n=3))
+        curves.append(c.LinePanel(net, tuple(lines)))
+    slices = tuple(_slice(rng, net, 2 * 1.6**i, 0.2 * i) for i, net in enumerate(NETS))
+    more = tuple(_slice(rng, f"{net}, slice {s}", 2 * 1.6**i, 0.2 * i) for i, net in enumerate(NETS) for s in (1, 2, 3))
+    bars = tuple(_bars(rng, net, 4 + 3 * i) for i, net in enumerate(NETS))
+    effects = tuple(
+        c.Effect(metric, c.Estimate(value, low, high), "retention after 100 steps", f"p = {p} (Bonferroni), n = 8")
+        for metric, value, low, high, p in (
+            ("parameters", 0.83, 0.31, 0.97, "0.042"),
+            ("task_a.accuracy", 0.21, -0.58, 0.80, "1.0"),
+            ("ripser.h0_total", 0.40, -0.42, 0.86, "1.0"),
+        )
+    )
+    effects = (*effects, c.Effect("ripser.h1_total", c.Absent("refused", "all values are tied"), effects[0].group))
+    clouds = tuple(
+        c.Cloud(
+            net,
+            tuple(0.9 - 0.012 * i + rng.normal(0, 0.01, 3)),
+            c.Estimate(0.9 - 0.012 * i, 0.87 - 0.012 * i, 0.93 - 0.012 * i),
+            FAMILY[net],
+        )
+        for i, net in sorted(enumerate(NETS), key=lambda pair: FAMILY[pair[1]])
+    )
+    return (
+        c.Figure(
+            "retention",
+            "How long the first task is remembered",
+            _retention(rng),
+            "Share of the accuracy on digits 0 to 4 that is left after so many steps on digits 5 to 9. Line: mean "
+            "over 3 seeds; band: 95 % interval; grey: the other networks. The horizontal axis starts at 0 and is "
+            "logarithmic from the first recorded step. AURC is the area under the curve, divided by 500.",
+            keys("task_b"),
+        ),
+        c.Figure(
+            "association",
+            "What goes with remembering",
+            _scatter(rng),
+            "One point per network, mean of 3 seeds; thin lines: 95 % intervals over seeds. Line and band: least "
+            "squares and its 95 % interval. rho: Spearman's rank correlation with bootstrap interval.",
+            keys("ripser"),
+        ),
+        c.Figure(
+            "landscape",
+            "The loss around the trained networks",
+            c.Contour(slices),
+            "Loss of the first task on a plane through the trained weights (dot), spanned by two random directions "
+            "with the norm of each filter; seed 1, slice 1, 25 x 25 points, 256 images. Same colours everywhere.",
+            keys("landscape")[::3],
+        ),
+        c.Figure(
+            "effects",
+            "Rank correlation of each metric with retention",
+            c.Forest(effects, c.Axis("Spearman's rho", low=-1, high=1)),
+            "Square: estimate; line: 95 % bootstrap interval; grey: the interval contains 0.",
+            keys("ripser"),
+        ),
+        c.Figure(
+            "diagrams",
+            "Persistence of the landscapes",
+            c.Diagram(bars),
+            "Every point is a basin (H0) or an enclosed ridge (H1) of the slice above; the farther from the "
+            "diagonal, the deeper or higher it is.",
+            keys("ripser")[::3],
+            main=False,
+        ),
+        c.Figure("barcode", "The same as bars", c.Barcode(bars[:4]), "Longest first.", keys("ripser")[:4], main=False),
+        c.Figure(
+            "accuracy",
+            "Accuracy on the first task",
+            c.Dots(clouds, c.Axis("accuracy", "fraction")),
+            "Grey dots: single seeds; square and line: mean and 95 % interval.",
+            keys("task_a"),
+            main=False,
+        ),
+        c.Figure(
+            "learning",
+            "Learning curves of the first task",
+            c.Curves(tuple(curves), c.Axis("epoch"), c.Axis("accuracy", "fraction")),
+            "Mean and 95 % interval over 3 seeds.",
+            keys("task_a"),
+            main=False,
+        ),
+        c.Figure(
+            "learning-one",
+            "Learning curve of the convnet",
+            c.Curves((curves[1],), c.Axis("epoch"), c.Axis("accuracy", "fraction")),
+            "Mean and 95 % interval over 3 seeds.",
+            keys("task_a")[3:6],
+            main=False,
+        ),
+        c.Figure(
+            "strategies",
+            "Three strategies",
+            c.Retention(
+                tuple(
+                    c.Line(name, line.x, line.y, line.low, line.high, 3)
+                    for name, line in zip(("naive", "cosine decay", "EWC"), _retention(rng).lines[2:5], strict=True)
+                )
+            ),
+            "convnet.",
+            keys("task_b")[:3],
+            main=False,
+        ),
+        c.Figure(
+            "all-slices",
+            "All slices",
+            c.Contour(more, columns=6),
+            "Three slices of seed 1.",
+            keys("landscape"),
+            main=False,
+        ),
+        c.Figure(
+            "surfaces",
+            "Three landscapes in perspective",
+            c.Surface((slices[0], slices[4], slices[7])),
+            "The slices of the landscape figure; height and colour are the loss.",
+            keys("landscape")[:3],
+            main=False,
+        ),
+    )
