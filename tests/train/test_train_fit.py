@@ -372,10 +372,12 @@ def test_evaluation_pads_and_masks(monkeypatch):
     model = untrained(mlp(), 1, 0)
     sizes = []
     model.register_forward_hook(lambda layer, inputs, out: sizes.append(len(inputs[0])))
-    whole = module.evaluate(model, split, module.Head(), torch.no_grad)
+    whole = module.evaluate(model, module.Sheet(split), module.Head(), torch.no_grad)
     monkeypatch.setattr(module, "BATCH", 10)
-    parts = module.evaluate(model, split, module.Head(), torch.no_grad)
+    parts = module.evaluate(model, module.Sheet(split), module.Head(), torch.no_grad)
     assert sizes == [77] + [10] * 8
+    monkeypatch.setattr(module, "SMALL", 0)
+    assert module.evaluate(model, module.Sheet(split), module.Head(), torch.no_grad) == parts
     assert parts.accuracy == whole.accuracy and parts.loss == pytest.approx(whole.loss, rel=1e-6)
-    losses = functional.cross_entropy(model(split.x), split.y, reduction="none").double()
+    losses = functional.cross_entropy(model(split.x), split.y, reduction="none").detach().double()
     assert whole.loss_se == pytest.approx(float(losses.std(correction=0)) / 77**0.5, rel=1e-5)

@@ -70,6 +70,15 @@ def test_every_schedule_resumes_bit_for_bit(tmp_path, schedule):
     _assert_same(run(tmp_path / "whole", made), _interrupted(tmp_path / "cut", made, [7, 4]))
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_a_compiled_network_resumes_and_draws_the_masks_of_the_plain_one(tmp_path):
+    made = job(vectors(), mlp(dropout=0.3), compile=True)
+    whole = run(tmp_path / "whole", made)
+    _assert_same(whole, _interrupted(tmp_path / "cut", made, [6]))
+    plain = run(tmp_path / "plain", job(vectors(), mlp(dropout=0.3)))
+    assert whole[0].values["loss"] == pytest.approx(plain[0].values["loss"], abs=1e-4)
+
+
 def test_early_stopping_and_published_checkpoints_survive_a_stop(tmp_path):
     def made():
         params = {"length": "20 epochs", "select": "loss", "patience": 3, "lr": 0.3, "schedule": "constant"}

@@ -22,11 +22,14 @@ def criterion(settings: Settings, head: Head) -> Callable[[Tensor, Tensor], Tens
     """Mean cross-entropy of logits against labels or soft labels, smoothed, over the classes that the head compares."""
     smoothing = settings.label_smoothing
 
-    def loss(logits: Tensor, y: Tensor) -> Tensor:
+    def narrowed(logits: Tensor, y: Tensor) -> Tensor:
         logits, y = head.narrow(logits, y)
         return functional.cross_entropy(logits, y, label_smoothing=smoothing)
 
-    return loss
+    def whole(logits: Tensor, y: Tensor) -> Tensor:
+        return functional.cross_entropy(logits.float(), y, label_smoothing=smoothing)
+
+    return whole if head.classes is None else narrowed
 
 
 def right(head: Head, soft: bool) -> Callable[[Tensor, Tensor], Tensor]:
@@ -49,7 +52,12 @@ def tail(optimiser: Optimizer, params: list[nn.Parameter], settings: Settings, a
     if settings.clip is not None:
         limit = settings.clip
         out.append(lambda: torch.nn.utils.clip_grad_norm_(params, limit, foreach=True))
-    out += [optimiser.step, lambda: optimiser.zero_grad(set_to_none=True)]
+
+    def forget() -> None:
+        for param in params:
+            param.grad = None
+
+    out += [optimiser.step, forget]
     if average is not None:
         weight, live = 1 - (settings.ema or 0.0), [param.detach() for param in params]
         out.append(lambda: torch._foreach_lerp_(average, live, weight))

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..data.batches import Resident
+from .feed import SMALL, normalised_bytes
 
 #: Examples per evaluation batch at most; all batches of a split have one shape, the last is padded and masked.
 BATCH = 1000
@@ -66,9 +68,30 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+class Sheet:
+    """A split in evaluation batches of one shape, the last one padded; normalised once if it is small."""
+
+    def __init__(self, split: Resident) -> None:
+        self.split, self.n = split, split.n
+        self.count = max(1, math.ceil(split.n / BATCH))
+        self.size = math.ceil(split.n / self.count)
+        self._kept = [self._make(k) for k in range(self.count)] if normalised_bytes(split) <= SMALL else None
+
+    def _make(self, k: int) -> tuple[Tensor, Tensor]:
+        first = k * self.size
+        index = torch.arange(first, first + self.size, device=self.split.device).clamp_(max=self.n - 1)
+        return self.split.gather(index)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        """x, y and how many of them count."""
+        for k in range(self.count):
+            x, y = self._kept[k] if self._kept is not None else self._make(k)
+            yield x, y, min(self.size, self.n - k * self.size)
+
+
 def evaluate(
     model: nn.Module,
-    split: Resident,
+    sheet: Sheet,
     head: Head,
     context: Callable[[], Any],
     tick: Callable[[], None] = lambda: None,
@@ -79,22 +102,16 @@ def evaluate(
         context: makes the context of a forward pass (autocast).
         tick: called after each batch, for the heartbeat.
     """
-    count = max(1, math.ceil(split.n / BATCH))
-    size = math.ceil(split.n / count)
-    total, squares, hits = 0.0, 0.0, 0
+    sums = np.zeros(3)
     with evaluation_mode(model), torch.no_grad():
-        for k in range(count):
-            left = min(size, split.n - k * size)
-            index = torch.arange(k * size, k * size + size, device=split.device).clamp_(max=split.n - 1)
-            x, y = split.gather(index)
+        for x, y, count in sheet.batches():
             with context():
                 logits = model(x)
-            logits, y = head.narrow(logits, y)
-            losses = functional.cross_entropy(logits, y, reduction="none")[:left].double()
-            total += float(losses.sum())
-            squares += float(losses.square().sum())
-            hits += int((logits.argmax(1) == y)[:left].sum())
+            logits, labels = head.narrow(logits, y)
+            losses = functional.cross_entropy(logits, labels, reduction="none")[:count].double()
+            hits = (logits.argmax(1) == labels)[:count].sum()
+            sums += torch.stack([losses.sum(), losses.dot(losses), hits]).cpu().numpy()
             tick()
-    mean = total / split.n
-    variance = max(squares / split.n - mean**2, 0.0) if math.isfinite(mean) else math.nan
-    return Scores(mean, hits / split.n, split.n, math.sqrt(variance / split.n))
+    loss, squares, accuracy = (sums / sheet.n).tolist()
+    variance = max(squares - loss**2, 0.0) if math.isfinite(loss) else math.nan
+    return Scores(loss, accuracy, sheet.n, math.sqrt(variance / sheet.n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,6 +14,9 @@ from ..data.batches import Resident
 from .settings import Settings
 
 Batch = Callable[[int], tuple[Tensor, Tensor]]
+
+#: A split whose normalised form takes at most this many bytes is normalised once, and gathered once per epoch.
+SMALL = 1 << 26
 
 
 class Feed:
@@ -26,6 +30,7 @@ class Feed:
         self.split, self.size, self.names = split, settings.batch, names
         self.pipeline = Pipeline([chosen.load("augment")(**chosen.params) for chosen in settings.augment])
         self.soft = any(step.kind == "mix" for step in self.pipeline.steps)
+        self._rows = None if self.pipeline else normalised(split)
         self._epoch = -1
         self._batch: Batch | None = None
 
@@ -41,9 +46,32 @@ class Feed:
         return self._batch
 
     def _open(self, epoch: int) -> Batch:
-        pieces, gather, size = self.order(epoch).split(self.size), self.split.gather, self.size
+        order, gather, size = self.order(epoch), self.split.gather, self.size
+        if self._rows is not None:
+            xs = as_seen(self._rows.index_select(0, order), self.split.shape).split(size)
+            ys = self.split.y.index_select(0, order).split(size)
+            return lambda i: (xs[i], ys[i])
+        pieces = order.split(size)
         if not self.pipeline:
             return lambda i: gather(pieces[i])
         source = streams.generator(*self.names, "augment", epoch)
         drawn = self.pipeline.draw(self.split.n, self.split.shape, source).to(self.split.device)
         return lambda i: gather(pieces[i], drawn[i * size : (i + 1) * size])
+
+
+def normalised_bytes(split: Resident) -> int:
+    """Bytes of all examples as float32."""
+    return 4 * split.n * math.prod(split.shape)
+
+
+def normalised(split: Resident) -> Tensor | None:
+    """All examples as the network would see them, in memory order, float32 (N, ...); None if that is not small."""
+    if normalised_bytes(split) > SMALL:
+        return None
+    x, _ = split.gather(torch.arange(split.n, device=split.device))
+    return x.permute(0, 2, 3, 1).contiguous() if x.ndim == 4 else x
+
+
+def as_seen(rows: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Rows in memory order as the network sees them: images as NCHW in channels-last memory."""
+    return rows.permute(0, 3, 1, 2) if len(shape) == 3 else rows

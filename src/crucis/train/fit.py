@@ -18,6 +18,7 @@ from ..records import Context, Reason, Result
 from . import checkpoint
 from .cadence import Cadence
 from .compose import Step
+from .evaluate import Sheet
 from .modes import modes
 from .run import Job, Run, untrained
 from .settings import DROPPED_WORTH_SAYING
@@ -180,7 +181,7 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     """Last evaluations, files and values of a run that reached its end."""
     model = run.network.eval()
     with run.aside("final", run.position):
-        training = run.scores(run.training)
+        training = run.scores(Sheet(run.training))
         validation = run.last or run.scores(run.validation)
     if not math.isfinite(training.loss + validation.loss):
         raise Divergence("the loss of the final weights is not finite", run.position)

@@ -23,7 +23,7 @@ from ..nets.weights import restore, save_weights
 from ..records import Context, Result
 from ..seeds import derive
 from .compose import Step, compose, tail
-from .evaluate import Head, Scores, evaluate, evaluation_mode
+from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
 from .groups import optimiser as build_optimiser
 from .groups import trained
@@ -102,7 +102,7 @@ class Run:
         self.optimiser.zero_grad(set_to_none=True)  # a copied network may bring gradients along
         self.stream = streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
-        self.validation = Resident(job.data.validation, job.data.mean, job.data.std, device)
+        self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
         self.feed = Feed(self.training, settings, job.streams)
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
@@ -191,7 +191,7 @@ class Run:
             mine._buffers = live._buffers  # statistics of batch norm are those of the trained network
         return self.average
 
-    def scores(self, split: Resident) -> Scores:
+    def scores(self, split: Sheet) -> Scores:
         """Scores of the current network."""
         before = time.perf_counter()
         device, precision = self.job.device, self.settings.precision
