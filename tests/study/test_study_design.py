@@ -260,7 +260,7 @@ def place(one):
 
 
 @given(studies())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_instances_are_those_of_the_definition(made):
     found, lost = instances(made)
     expected = brute(made)

@@ -46,7 +46,7 @@ trees = st.recursive(leaves, grow, max_leaves=12)
 
 
 @given(trees)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_rendered_trees_read_back_as_themselves(tree):
     assert parse(render(tree)) == tree
 

@@ -221,21 +221,25 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
             note(y_at, y, [axis for axis in left[id(y)] if axis not in left[id(x)]])
         for (g_at, g), (_, x) in product(parts["given"], parts["of"]):
             note(g_at, g, [axis for axis in left[id(g)] if axis not in left[id(x)]])
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (where, label), axes in open_.items():
         if axes:
-            one = next(m for part in parts.values() for _, m in part if m.label == label)
-            found.add("open-axis", where, _choices(one, axes))
+            alike.setdefault((where, tuple(axes)), []).append(label)
+    for (where, axes_), labels in alike.items():
+        one = next(m for part in parts.values() for _, m in part if m.label == labels[0])
+        more = f" (and {len(labels) - 1} more)" if len(labels) > 1 else ""
+        found.add("open-axis", where, _choices(one, axes_, more))
 
 
 def _open(one: Member, treated: set[str]) -> list[str]:
     return [axis for axis in one.info.open if axis not in treated and axis not in one.spread]
 
 
-def _choices(one: Member, axes: Sequence[str]) -> str:
+def _choices(one: Member, axes: Sequence[str], more: str) -> str:
     counted = [f"{axis} ({len(one.info.labels[axis])})" if one.info.labels[axis] else axis for axis in axes]
     names = f"{', '.join(counted[:-1])} and {counted[-1]}" if len(counted) > 1 else counted[0]
     label = (one.info.labels[axes[0]] or ("LABEL",))[0]
     return (
-        f"{one.label} varies over {names}. Choose for each: fix (@{axes[0]}={label}), "
+        f"{one.label}{more} varies over {names}. Choose for each: fix (@{axes[0]}={label}), "
         f"spread (@{axes[-1]}=*), or loop (each: {axes[0]})."
     )

@@ -32,8 +32,12 @@ def faults(study: Study) -> list[Fault]:
     except DesignError as error:
         found.add("circle", f"stages.{error.names[0]}" if error.names else "stages", str(error))
         return found.faults
-    for stage in study.stages.values():
+    for name in axes_of(study).factors:  # inputs first
+        stage = study.stages[name]
+        before = len(found.faults)
         _stage(study, stage, found)
+        if len(found.faults) > before or any(ref.name in found.bad for ref in stage.of.values()):
+            found.bad.add(name)  # its axes are not what they should be, so that nothing is said of its columns
     _steps(study, found)
     questions.check_derived(book, found)
     for analysis in study.analysis.values():
@@ -141,12 +145,12 @@ def _texts(study: Study, value: str | Dollar, axis: str) -> list[str]:
 
 
 def _pool(study: Study, stage: Stage, found: Findings) -> None:
-    axes, path = axes_of(study), f"stages.{stage.name}.pool"
+    path = f"stages.{stage.name}.pool"
     for axis in stage.pool:
         having = [ref for ref in inputs(study, stage).values() if _varies(study, ref, axis)]
         if not having:
-            over = dict.fromkeys(name for ref in inputs(study, stage).values() for name in axes.factors[ref.name])
-            known = [*over, *(["seed"] if any(axes.seeds[ref.name] for ref in inputs(study, stage).values()) else [])]
+            refs = list(inputs(study, stage).values())
+            known = [name for name in (*study.factors, "seed") if any(_varies(study, ref, name) for ref in refs)]
             tail = f"they vary over {', '.join(known)}" if known else "they have one value"
             found.add("unknown-axis", path, f"its inputs do not vary over '{axis}'; {tail}.")
         if axis in mentioned(study, stage):
@@ -196,10 +200,9 @@ def _steps(study: Study, found: Findings) -> None:
     counts = dict.fromkeys(study.stages, 0)
     for one in made:
         counts[one.stage] += 1
-    blamed = {fault.path.split(".")[1] for fault in found.faults if fault.path.startswith("stages.")}
     for name, stage in study.stages.items():
         if counts[name] == 0 and not any(counts[ref.name] == 0 for ref in inputs(study, stage).values()):
-            if name not in blamed and any(counts.values()):
+            if name not in found.bad and any(counts.values()):
                 where = f"stages.{name}.only" if stage.only else f"stages.{name}"
                 found.add(
                     "no-cell", where, f"no step of '{name}' is left: its filters and those of its inputs exclude all."
