@@ -33,7 +33,9 @@ class Book:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.cells: dict[str, list[dict[str, str]]] = {name: [] for name in study.stages}
+        self.steps = dict.fromkeys(study.stages, 0)
         for one in instances(study)[0]:
+            self.steps[one.stage] += 1
             if not self.cells[one.stage] or self.cells[one.stage][-1] is not one.cell:
                 self.cells[one.stage].append(one.cell)
         self._known: dict[Ref, ColumnInfo] = {}

@@ -9,7 +9,6 @@ from ..errors import Fault, did_you_mean
 from . import criteria, questions
 from .axes import DesignError, axes_of, fixed, inputs, mentioned, stage_leaves
 from .columns import book_of
-from .design import instances
 from .findings import Findings
 from .info import SemanticError
 from .links import written
@@ -38,7 +37,7 @@ def faults(study: Study) -> list[Fault]:
         _stage(study, stage, found)
         if len(found.faults) > before or any(ref.name in found.bad for ref in stage.of.values()):
             found.bad.add(name)  # its axes are not what they should be, so that nothing is said of its columns
-    _steps(study, found)
+    _steps(study, book.steps, found)
     questions.check_derived(book, found)
     for analysis in study.analysis.values():
         questions.check(book, analysis, found)
@@ -194,12 +193,8 @@ def _select(study: Study, stage: Stage, found: Findings) -> None:
         found.add("unknown-column", path, f"'{stage.name}' has no column '{value}'.{tail}")
 
 
-def _steps(study: Study, found: Findings) -> None:
+def _steps(study: Study, counts: Mapping[str, int], found: Findings) -> None:
     """Stages that no step is left of, and the note on sealed ones."""
-    made, _ = instances(study)
-    counts = dict.fromkeys(study.stages, 0)
-    for one in made:
-        counts[one.stage] += 1
     for name, stage in study.stages.items():
         if counts[name] == 0 and not any(counts[ref.name] == 0 for ref in inputs(study, stage).values()):
             if name not in found.bad and any(counts.values()):
