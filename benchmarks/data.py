@@ -110,9 +110,8 @@ def main() -> None:
             "ratio_median": round(statistics.median(ratios), 2),
             "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
         }
-        print(
-            f"{name:22} {report['sides'][name]['samples_per_cpu_s']:>9} samples/CPU-s  x{report['sides'][name]['ratio_median']}"
-        )
+        side = report["sides"][name]
+        print(f"{name:22} {side['samples_per_cpu_s']:>9} samples/CPU-s  x{side['ratio_median']}")
     report["target"], report["met"] = TARGET, report["sides"]["crop, flip"]["ratio_median"] >= TARGET
     path = Path(__file__).parent / "results" / "data.json"
     path.parent.mkdir(exist_ok=True)

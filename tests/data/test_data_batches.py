@@ -33,7 +33,7 @@ def resident(split: Split, classes: int | None = None) -> Resident:
     return Resident(split, MEAN[channels], STD[channels], classes=classes)
 
 
-# --- the reference: one image, plain slicing and padding ---------------------------------------------------------------
+# --- the reference: one image, plain slicing and padding ---
 
 
 def one_crop(image: np.ndarray, down: int, right: int, padding: int) -> np.ndarray:

@@ -207,7 +207,7 @@ def test_download_checks_and_loads(tmp_path, monkeypatch):
 def test_wrong_bytes_are_thrown_away(tmp_path):
     (tmp_path / "a").write_bytes(b"other bytes")
     remote = Remote((tmp_path / "a").as_uri(), "0" * 64)
-    with pytest.raises(DataError, match="sha256 .* in place of 0000"):
+    with pytest.raises(DataError, match=r"sha256 .* in place of 0000"):
         download({"a": remote}, tmp_path / "to")
     assert not list((tmp_path / "to").iterdir())
     with pytest.raises(DataError, match="could not be fetched"):

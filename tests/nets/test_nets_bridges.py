@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from crucis.nets import _stems, _torchvision, blocks, names
+from crucis.nets import _stems, _torchvision, blocks, names, vit
 from crucis.nets import timm as bridge
 from crucis.nets import torchvision as other
 from crucis.streams import borrowed
@@ -138,3 +138,34 @@ def test_vectors_are_refused():
     for build in (bridge.build, other.build):
         with pytest.raises(blocks.NetError, match="takes images"):
             build((64,), 3, model="resnet18")
+
+
+@pytest.mark.parametrize("build", [vit.build, lambda *shape: bridge.build(*shape, model="test_vit")])
+def test_attention_nets_have_second_derivatives(build):
+    """Against a difference of gradients, since fused attention gives none on the CPU."""
+    with borrowed(1):
+        net = build((1, 8, 8), 3).double()
+    x = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    parameters = list(net.parameters())
+    draw = torch.Generator().manual_seed(1)
+    direction = [torch.randn(p.shape, generator=draw, dtype=torch.float64) for p in parameters]
+    length = sum(d.square().sum() for d in direction).sqrt()
+    direction = [d / length for d in direction]
+
+    def gradient(graph: bool = False):
+        loss = nn.functional.cross_entropy(net(x), torch.arange(4) % 3)
+        return torch.autograd.grad(loss, parameters, create_graph=graph)
+
+    along = sum((g * d).sum() for g, d in zip(gradient(graph=True), direction, strict=True))
+    exact = torch.autograd.grad(along, parameters)
+    step, sides = 1e-5, []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for p, d in zip(parameters, direction, strict=True):
+                p.add_(sign * step * d)
+        sides.append(gradient())
+        with torch.no_grad():
+            for p, d in zip(parameters, direction, strict=True):
+                p.sub_(sign * step * d)
+    for product, up, down in zip(exact, *sides, strict=True):
+        assert (product - (up - down) / (2 * step)).norm() <= 1e-5 * (1 + product.norm())

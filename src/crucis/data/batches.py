@@ -29,6 +29,11 @@ def _words(x: np.ndarray) -> Tensor:
     return torch.from_numpy(padded[:, 0].copy() if channels == 1 else padded)
 
 
+def _rows(x: Tensor) -> Tensor:
+    """A batch (B, C, H, W) in channels-last memory as (B, H, W*C), without copying."""
+    return x.permute(0, 2, 3, 1).flatten(2)
+
+
 class Resident:
     """A split on a device.
 
@@ -65,8 +70,10 @@ class Resident:
         self.shape = (size[2], size[0], size[1])
         self.x = _words(split.x).to(self.device)
         self._whole = self.x[:-1].view(self.n, -1)  # the same memory, one row per example
-        self._scale = torch.from_numpy((1 / (255 * spread)).astype(np.float32)).to(self.device)
-        self._shift = torch.from_numpy((-centre / spread).astype(np.float32)).to(self.device)
+        scale, shift = (1 / (255 * spread)).astype(np.float32), (-centre / spread).astype(np.float32)
+        self._scales = scale.tolist()
+        self._scale = torch.from_numpy(np.tile(scale, size[1])).to(self.device)
+        self._shift = torch.from_numpy(np.tile(shift, size[1])).to(self.device)
         # Twice the number of pixels must fit, since both coordinates may point outside.
         self._index_type = torch.int32 if 2 * len(self.x) < 1 << 31 else torch.int64
         self._rows = torch.arange(size[0], dtype=torch.int32, device=self.device)[None]
@@ -102,7 +109,8 @@ class Resident:
         for step, params in augment.of("mask"):
             assert isinstance(step, Mask)
             rows, columns = step.blank(self.shape, params)
-            x.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+            columns = columns.repeat_interleave(self.shape[0], 1)
+            _rows(x).masked_fill_(rows[:, :, None] & columns[:, None, :], 0.0)
         return self._mixed(x, y, augment)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -127,14 +135,21 @@ class Resident:
         return (down[:, :, None] + right[:, None, :]).clamp_(max=black)
 
     def _normalised(self, words: Tensor, count: int) -> Tensor:
+        """Words of `count` images to float32 (count, C, H, W) in channels-last memory.
+
+        Two roundings, one per operation, so a batch, a single image and every vector unit give the same bits.
+        Constants are laid out along a row of pixels: broadcasting over three channels would cost five times as much.
+        """
         channels, height, width = self.shape
         if words.dtype == torch.int32:
-            words = words.view(torch.uint8).view(count, height, width, 4)[..., :channels]
+            pixels = words.view(torch.uint8).view(-1, 4)
+            x = torch.empty(len(pixels), channels, device=self.device)
+            for channel, scale in enumerate(self._scales):
+                torch.mul(pixels[:, channel], scale, out=x[:, channel])
+            rows = x.view(count * height, width * channels)
         else:
-            words = words.view(count, height, width, channels)
-        # Two roundings, one per operation: the same bits in a batch, for a single image and on every vector unit.
-        x = words.to(torch.float32, memory_format=torch.contiguous_format).mul_(self._scale).add_(self._shift)
-        return x.permute(0, 3, 1, 2)
+            rows = words.view(count * height, width * channels).to(torch.float32).mul_(self._scale)
+        return rows.add_(self._shift).view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def _mixed(self, x: Tensor, y: Tensor, augment: Drawn) -> tuple[Tensor, Tensor]:
         for step, params in augment.of("mix"):
@@ -142,8 +157,11 @@ class Resident:
             if self.classes is None:
                 raise DataError("augment: a mix needs the number of classes; give Resident(..., classes=...)")
             partner, weight = step.partners(params)
-            own = weight.view(-1, *[1] * (x.ndim - 1))
-            x = x * own + x.index_select(0, partner) * (1 - own)
+            # On plain rows in memory order and in place: through a channels-last view it costs several times as much.
+            plain = _rows(x) if self.image else x
+            own = weight.view(-1, *[1] * (plain.ndim - 1))
+            other = plain.index_select(0, partner).mul_(1 - own)
+            plain.mul_(own).add_(other)
             hot = torch.nn.functional.one_hot(y, self.classes).to(torch.float32)
             return x, hot * weight[:, None] + hot.index_select(0, partner) * (1 - weight[:, None])
         return x, y

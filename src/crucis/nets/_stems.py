@@ -94,6 +94,17 @@ def set_channels(net: nn.Module, channels: int) -> None:
     _replace(net, name, new)
 
 
+def plain_attention(net: nn.Module) -> None:
+    """Let timm's attention layers multiply matrices themselves.
+
+    Fused attention has no second derivative on the CPU and no deterministic form on every GPU; over few tokens it is no
+    faster.
+    """
+    for part in net.modules():
+        if isinstance(getattr(part, "fused_attn", None), bool):
+            part.fused_attn = False  # type: ignore[assignment]
+
+
 def drop_late_pools(net: nn.Module, side: int, prefix: str = "features.") -> None:
     """Of 2x2 max poolings in a row of layers, keep as many as leave 2 pixels of `side`."""
     for name, part in list(net.named_modules()):

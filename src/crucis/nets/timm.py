@@ -2,8 +2,9 @@
 
 Below 64 pixels (or with `stem: small`): residual and other convolutional nets get a first convolution of stride 1 and
 no stem pooling; ViTs and mixers a patch that gives about 8 patches a side; hierarchical nets with patches a patch of 1;
-VGG keeps only the poolings that leave 2 pixels, and a dense head on the global average. Nets that cannot take such
-images are refused. Source: R. Wightman, PyTorch Image Models, doi:10.5281/zenodo.4414861.
+VGG keeps only the poolings that leave 2 pixels, and a dense head on the global average; attention is not fused, so that
+second derivatives exist. Nets that cannot take such images are refused.
+Source: R. Wightman, PyTorch Image Models, doi:10.5281/zenodo.4414861.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def build(
             if "multiple values for keyword argument 'patch_size'" not in str(error):
                 raise
             net = _with_patch(model, shape, sizes.pop("patch_size"), {**sizes, **fixed})
+        if small:
+            _stems.plain_attention(net)
         if change:
             _fit(net, shape, classes)
     except (RuntimeError, AssertionError, ValueError, TypeError, ZeroDivisionError) as error:
