@@ -399,3 +399,9 @@ def test_a_contrast_may_be_read_from_its_other_side():
     direct = next(r for r in swapped["which"].rows if r.axes["net"] == "mlp")
     for name in ("effect", "low", "high", "dz", "dz_low", "dz_high", "g", "p_raw"):
         assert back.values[name] == pytest.approx(direct.values[name], rel=1e-6), name
+
+
+def test_a_parameter_that_no_leaf_heeds_is_an_error():
+    with pytest.raises(CrucisError, match=r"analysis.which.cost: paired_t does not heed 'cost' yet"):
+        run(which(params={"cost": ["model.seconds"]}))
+    assert run(which(params={"scale": "ratio"}))["which"].units["effect"] == "ratio"

@@ -46,6 +46,7 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
     """Every table of an analysis, in the order of the file."""
     if analysis.verb not in VERBS:
         raise CrucisError(f"analysis.{analysis.name}: '{analysis.verb}' comes with a later version.")
+    _heeded(study, analysis)
     of = series(wild(study, analysis.of), "metric", analysis, columns)
     if analysis.verb in ("compare", "describe"):
         build = compare if analysis.verb == "compare" else describe
@@ -65,6 +66,15 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
         ]
     every = [*of, *targets, *given]
     return [frame(every, each, columns) for each in loops(analysis, every, columns)]
+
+
+def _heeded(study: Study, analysis: Analysis) -> None:
+    """Raise if a written parameter would change nothing, because no leaf of the analysis has it."""
+    known = {name for ref in analysis.leaves for name in leaf_of(study, ref).params}
+    for name in analysis.params:
+        if name not in known:
+            named = ", ".join(ref.name for ref in analysis.leaves)
+            raise CrucisError(f"analysis.{analysis.name}.{name}: {named} does not heed '{name}' yet. Remove it.")
 
 
 def wild(study: Study, refs: Sequence[Ref]) -> list[Ref]:

@@ -37,6 +37,7 @@ COLUMNS = {
     "g": {"unit": "sd", "range": [None, None], "axes": []},
     "smallest_detectable": {"unit": "same", "range": [0, None], "axes": []},
 }
+LIMITS = {"confidence": "(0, 1)"}
 
 
 def estimate(

@@ -41,6 +41,7 @@ COLUMNS = {
     "smallest_detectable": {"unit": "same", "range": [0, None], "axes": []},
     "smallest_p": {"unit": "probability", "range": [0, 1], "axes": []},
 }
+LIMITS = {"confidence": "(0, 1)"}
 
 
 def estimate(

@@ -32,6 +32,7 @@ COLUMNS = {
     "ties": {"unit": "count", "range": [0, None], "axes": []},
     "smallest_significant": {"unit": "1", "range": [0, 1], "axes": []},
 }
+LIMITS = {"confidence": "(0, 1)"}
 
 
 def estimate(table: Points, *, confidence: float = 0.95) -> dict[str, float | None]:

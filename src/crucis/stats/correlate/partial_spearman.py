@@ -32,6 +32,7 @@ COLUMNS = {
     "ties": {"unit": "count", "range": [0, None], "axes": []},
     "smallest_significant": {"unit": "1", "range": [0, 1], "axes": []},
 }
+LIMITS = {"confidence": "(0, 1)"}
 
 
 def _residual(values: Array, design: Array, name: str) -> Array:

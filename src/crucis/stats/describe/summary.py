@@ -37,6 +37,7 @@ COLUMNS = {
     "sd_low": {"unit": "same", "range": [0, None], "axes": []},
     "sd_high": {"unit": "same", "range": [0, None], "axes": []},
 }
+LIMITS = {"confidence": "(0, 1)"}
 
 
 def _median_interval(x: Array, confidence: float) -> tuple[float | None, float | None]:
