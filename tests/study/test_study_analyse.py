@@ -262,6 +262,7 @@ def test_partial_correlation_gets_its_given_column():
     rxy, rxz, ryz = (np.corrcoef(ranks[i], ranks[j])[0, 1] for i, j in ((0, 1), (0, 2), (1, 2)))
     expected = (rxy - rxz * ryz) / math.sqrt((1 - rxz**2) * (1 - ryz**2))
     assert row.values["rho"] == pytest.approx(expected, abs=1e-10)
+    assert row.data["residual"] and np.corrcoef(row.data["x"], row.data["y"])[0, 1] == pytest.approx(expected)
 
 
 def test_an_unanswered_axis_is_refused_in_words():

@@ -49,6 +49,22 @@ def correlation(x: Array, y: Array) -> float:
     return float(np.clip(a @ b / math.sqrt(float(a @ a) * float(b @ b)), -1.0, 1.0))
 
 
+def residual(values: Array, given: Array, name: str) -> Array:
+    """What a linear fit to the ranks of `given` (n, k) leaves of the ranks of `values` (n,).
+
+    Raises:
+        Refusal: the given variables determine one another's ranks, or those of `values`.
+    """
+    design = np.column_stack([np.ones(len(values)), *(midranks(column) for column in given.T)])
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise Refusal("degenerate", "the given variables determine one another's ranks; leave one out")
+    r = midranks(values)
+    left = r - design @ np.linalg.lstsq(design, r, rcond=None)[0]
+    if float(left @ left) <= 1e-18 * float(r @ r):
+        raise Refusal("degenerate", f"the given variables determine the ranks of {name}; nothing is left to correlate")
+    return left
+
+
 def p_student(r: float, df: int) -> float:
     """Two-sided p of a correlation by Student's t with `df` degrees of freedom; 0 at |r| = 1."""
     if abs(r) >= 1.0:

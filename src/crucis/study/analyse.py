@@ -13,6 +13,8 @@ from typing import Any
 from .. import seeds, shelf
 from ..errors import CrucisError, Refusal
 from ..stats.corrections import adjust
+from ..stats.ranks import residual
+from ..stats.table import Points
 from .binding import leaf_of
 from .columns import column
 from .contrasts import compare, describe
@@ -235,12 +237,23 @@ def _row(task: Task, call: _Call, tests: int, named: Mapping[str, str], name: st
             if not call.leaf.own:
                 raise
             raise CrucisError(f"analysis.{name}: {call.leaf.name}: {type(error).__name__}: {error}") from error
+    data = task.data
+    if values and call.leaf.constants.get("GIVEN") and isinstance(task.table, Points) and task.table.given is not None:
+        data = {**data, **_left(task.table)}
     counts = {"n": float(task.n), "n_planned": float(task.n_planned)}
     known = {column: counts.get(column) for column in call.leaf.columns}
     return ResultRow(
         {**task.axes, **named}, {**known, **values}, task.n, task.n_planned,
-        task.missing, task.excluded, task.mixed, refused, task.data,
+        task.missing, task.excluded, task.mixed, refused, data,
     )  # fmt: skip
+
+
+def _left(table: Points) -> dict[str, Any]:
+    """For a figure of a partial correlation: ranks after removing what is held constant, which is what it is about."""
+    assert table.given is not None
+    none = [None] * len(table.x)
+    x, y = residual(table.x, table.given, "x"), residual(table.y, table.given, "y")
+    return {"x": list(x), "y": list(y), "x_se": none, "y_se": none, "residual": True}
 
 
 # --- results -------------------------------------------------------------------------------------------------

@@ -11,11 +11,9 @@ Source: Kim (2015), doi:10.5351/CSAM.2015.22.6.665; interval: Bonett and Wright 
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...errors import Refusal
 from .. import power, ranks
-from ..table import Array, Points, at_least
+from ..table import Points, at_least
 
 REVISION = 1
 RANDOM = False
@@ -33,15 +31,6 @@ COLUMNS = {
     "smallest_significant": {"unit": "1", "range": [0, 1], "axes": []},
 }
 LIMITS = {"confidence": "(0, 1)"}
-
-
-def _residual(values: Array, design: Array, name: str) -> Array:
-    """What a linear fit to `design` leaves of the ranks of `values`."""
-    r = ranks.midranks(values)
-    left = r - design @ np.linalg.lstsq(design, r, rcond=None)[0]
-    if float(left @ left) <= 1e-18 * float(r @ r):
-        raise Refusal("degenerate", f"the given variables determine the ranks of {name}; nothing is left to correlate")
-    return left
 
 
 def estimate(table: Points, *, confidence: float = 0.95) -> dict[str, float | None]:
@@ -69,10 +58,7 @@ def estimate(table: Points, *, confidence: float = 0.95) -> dict[str, float | No
     at_least(n, 4 + k, "units")
     for name, values in (("x", x), ("y", y), *((f"given {i + 1}", given[:, i]) for i in range(k))):
         ranks.varied(values, name)
-    design = np.column_stack([np.ones(n), *(ranks.midranks(given[:, i]) for i in range(k))])
-    if np.linalg.matrix_rank(design) < k + 1:
-        raise Refusal("degenerate", "the given variables determine one another's ranks; leave one out")
-    rho = ranks.correlation(_residual(x, design, "x"), _residual(y, design, "y"))
+    rho = ranks.correlation(ranks.residual(x, given, "x"), ranks.residual(y, given, "y"))
     p = ranks.p_student(rho, n - 2 - k)
     low, high = ranks.fisher_interval(rho, n, "spearman", confidence, k)
     smallest = power.significant_correlation(n, (1.0 - confidence) / table.family, "spearman", k)
