@@ -1,0 +1,49 @@
+"""Memory: which steps may run beside each other."""
+
+from __future__ import annotations
+
+from . import machine
+from .steps import Step
+
+
+class Admission:
+    """Which steps fit into memory together, by the peaks of their kin. One step always fits.
+
+    Args:
+        workers: what is unknown is taken to need memory / workers.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.budget_mb = machine.memory_budget_mb()
+        self.load: dict[str, float] = {}
+        self._peaks: dict[str, float] = {}
+
+    @staticmethod
+    def _families(step: Step) -> list[str]:
+        names = [f"group {step.group}"] if step.group else []
+        return [*names, f"kind {step.spec.get('kind')} data {step.spec.get('data')}"]
+
+    def predicted(self, step: Step) -> float:
+        """MiB at the peak: 1.2 x the largest of its group in this run, then of its kind and data, then as declared."""
+        for name in self._families(step):
+            if name in self._peaks:
+                return 1.2 * self._peaks[name]
+        return step.needs.ram_mb or (self.budget_mb or 0) / max(1, self.workers)
+
+    def fits(self, step: Step) -> bool:
+        """Whether the step may run beside those that run."""
+        if self.budget_mb is None or not self.load:
+            return True
+        return sum(self.load.values()) + self.predicted(step) <= self.budget_mb
+
+    def begin(self, step: Step) -> None:
+        """The step runs."""
+        self.load[step.key] = self.predicted(step)
+
+    def end(self, step: Step, peak_mb: float = 0.0) -> None:
+        """The step ended; its peak teaches about its kin."""
+        self.load.pop(step.key, None)
+        if peak_mb:
+            for name in self._families(step):
+                self._peaks[name] = max(peak_mb, self._peaks.get(name, 0))
