@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import crucis
 from crucis.data.dataset import SPLITS, Raw
 from crucis.data.open import open_data
 from crucis.data.split import make, order, statistics
@@ -121,3 +124,19 @@ def test_arrays_cannot_be_written_to(tmp_path):
     data = open_data(LeafRef("data", "digits"), folder=tmp_path, root=None)
     with pytest.raises(ValueError, match="read-only"):
         data.train.x[0] = 0
+
+
+def test_only_the_data_room_reaches_past_the_seal():
+    """No other room reads the attribute `test` of anything; they ask `Dataset.split`, which may refuse."""
+    package = Path(crucis.__file__).parent
+    rooms = [package / name for name in ("train", "measure", "study", "engine")]
+    files = [*(file for room in rooms for file in room.rglob("*.py")), *(package / "data").glob("*.py")]
+    allowed = {package / "data" / "dataset.py"}
+    reaching = [
+        file.name
+        for file in files
+        if file not in allowed
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "test"
+    ]
+    assert not reaching and len(files) > 20

@@ -22,7 +22,7 @@ class Layout(NamedTuple):
     folder: str  # of the pickles
     parquet: str  # folder of the Parquet files
     train: tuple[str, ...]
-    test: str
+    test_file: str
     meta: str
     keys: tuple[bytes, ...]  # labels in the pickles: the classes, then coarse classes
     names: tuple[bytes, ...]
@@ -88,7 +88,7 @@ def _coarse(fine: np.ndarray, coarse: np.ndarray, classes: int, where: str) -> t
 
 
 def _pickled(layout: Layout, folder: Path) -> Raw:
-    files = [folder / name for name in (*layout.train, layout.test, layout.meta)]
+    files = [folder / name for name in (*layout.train, layout.test_file, layout.meta)]
     for file in files:
         if not file.is_file():
             raise DataError(f"{layout.name}: {file} is missing")

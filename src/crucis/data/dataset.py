@@ -17,7 +17,7 @@ class DataError(CrucisError):
     """A data set that cannot be read, or that its parameters do not describe. Names the file and the fault."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Examples and labels.
 
@@ -50,7 +50,7 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Raw:
     """What a data leaf's `load` returns: all examples, before Crucis makes its splits.
 
@@ -79,7 +79,7 @@ class Raw:
     files: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A loaded data set with its three fixed splits.
 
