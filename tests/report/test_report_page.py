@@ -201,12 +201,12 @@ def test_texts_of_records_are_escaped() -> None:
     assert html.count("&lt;script&gt;alert") > 25
 
 
-def test_same_content_same_bytes_in_other_processes(folder: Path, tmp_path: Path) -> None:
+def test_same_content_same_bytes_in_another_process(folder: Path, tmp_path: Path) -> None:
     here = Path(report_example.__file__)
-    for seed in ("0", "4711"):
-        env = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, str(here), str(tmp_path / seed)], check=True, env=env, capture_output=True)
-        assert files(tmp_path / seed) == files(folder)
+    seed = "4711" if os.environ.get("PYTHONHASHSEED") != "4711" else "1"
+    env = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, str(here), str(tmp_path / "again")], check=True, env=env, capture_output=True)
+    assert files(tmp_path / "again") == files(folder)
 
 
 def test_nothing_is_written_or_drawn_if_nothing_changed(
