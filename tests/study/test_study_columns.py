@@ -90,12 +90,27 @@ def test_columns_of_analyses(persist):
     assert effect.unit == "fraction" and effect.range == (-1, 1) and effect.kind == "estimate"
     assert effect.labels["arch"] == ("big", "cnn", "deep") and effect.open == ("data", "arch")
     assert info(persist, "which.p@arch=cnn@data=digits").kind == "p"
+    assert info(persist, "which.p@arch.family=cnn").axes == ("metric", "data", "against")
+    assert info(persist, "which.p@arch.family=mlp").labels["arch"] == ("big", "deep")
     rho = info(persist, "association.rho@metric=ripser.h1_total@data=digits")
     assert rho.open == () and rho.labels["method"] == ("spearman",)
     assert info(persist, "association.p").labels["method"] == ("spearman", "kendall")
     assert info(persist, "association.p").labels["metric"][-1] == "arch.depth"
     assert info(persist, "partial.rho").labels["step"] == ("10", "25", "50")
     assert info(persist, "many.mean@metric=ret").open == ("arch", "data")
+
+
+def test_columns_may_be_derived_from_results():
+    text = PERSIST.replace("derive:", "derive:\n  gain: which.effect@data=digits * 100")
+    study = read(
+        text.replace(
+            "many: {describe: summary, of: [", "many: {describe: summary, unit: arch, each: data, of: [gain, "
+        ),
+    )
+    assert info(study, "gain").labels["arch"] == ("big", "cnn", "deep") and info(study, "gain").range == (-100, 100)
+    assert info(study, "gain@arch=cnn").open == () and info(study, "gain@arch.family=cnn").open == ()
+    with pytest.raises(SemanticError, match="no arch 'small'"):
+        info(study, "gain@arch=small")
 
 
 def test_two_levels_make_one_contrast_that_reads_either_way():

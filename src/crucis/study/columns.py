@@ -77,8 +77,9 @@ class Book:
         own = [axis for axis in own if axis not in factors]
         cells = list(map(dict, self.cells[stage.name]))
         labels = {axis: stage_columns.labels(study, stage, axis, cells) for axis in own}
+        labels |= {**dict.fromkeys(factors, ()), **labels_of(study, cells, factors)}
         info = ColumnInfo(
-            about.unit, about.range, (*factors, *own), {**labels_of(study, cells, factors), **labels}, about.headline,
+            about.unit, about.range, (*factors, *own), labels, about.headline,
             "stage", "exact", about.within, bool(axes_of(study).seeds[stage.name]), stage_columns.sealed(study, stage),
             tuple(cells), (stage.name,),
         )  # fmt: skip
@@ -204,8 +205,15 @@ class Book:
             raise SemanticError("unknown-axis", stage_columns.no_axis(info, ref, axis))
         if value == "*":
             return info
-        if factor in study.factors and factor in info.axes and info.source != "analysis":
+        if any(factor in cell for cell in info.cells):
             return self._level(info, ref, axis, value)
+        if axis not in info.axes:  # `@arch.family=mlp` on the axis `arch` of a result
+            wanted = allowed(study, factor, axis.partition(".")[2], (value,))
+            labels = tuple(label for label in info.labels[factor] if label in wanted)
+            if not labels:
+                raise SemanticError("unknown-level", stage_columns.no_level(study, axis, value))
+            info = replace(info, labels={**info.labels, factor: labels})
+            return dropped(info, factor) if len(labels) == 1 else info
         if info.labels[axis] and value not in info.labels[axis]:
             raise SemanticError("unknown-level", stage_columns.no_label(study, info, ref, axis, value))
         return dropped(info, axis)

@@ -85,11 +85,11 @@ def _groups(study: Study, filter: Filter) -> list[list[tuple[str, frozenset[str]
 
 
 def labels_of(study: Study, cells: Iterable[Mapping[str, str]], axes: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Labels of the factors among `axes` that occur in cells, in the order of the file."""
+    """Labels of the factors among `axes` that occur in cells, in the order of the file; none for what no cell has."""
     out = {}
     for axis in axes:
-        if axis in study.factors:
-            found = {cell[axis] for cell in cells if axis in cell}
+        found = {cell[axis] for cell in cells if axis in cell} if axis in study.factors else set()
+        if found:
             out[axis] = tuple(label for label in study.factors[axis].labels if label in found)
     return out
 

@@ -15,6 +15,9 @@ from .quantities import QuantityError
 from .spec import Analysis, Ref
 from .stage_columns import expand, fields_of
 
+#: Keys of analyses that nothing reads yet; they are refused, not passed over.
+LATER = ("along", "expect", "cost", "margin")
+
 
 def check_derived(book: Book, found: Findings) -> None:
     """Every `derive`: its references, units, and that it is a number."""
@@ -77,6 +80,10 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
         found.bad.add(analysis.name)
         return
     parts = {key: _members(book, analysis, refs, f"{path}.{key}", found) for key, refs in lists.items()}
+    having = leaves(book.study, analysis).values()
+    for key in LATER:
+        if key in analysis.params and not any(key in leaf.params for leaf in having):
+            found.add("later", f"{path}.{key}", f"'{key}' comes with a later version of Crucis. Remove it.")
     if len(found.faults) == before:
         if analysis.verb == "compare":
             _between(book, analysis, parts["of"], found)
@@ -166,7 +173,8 @@ def _sides(book: Book, analysis: Analysis, found: Findings) -> None:
 
 def _axes_named(book: Book, analysis: Analysis, parts: Sequence[Member], found: Findings) -> None:
     """`each` and `unit` name axes, or fields of factors, that some column has."""
-    known = dict.fromkeys(axis for one in parts for axis in (*one.info.axes, *_within(one)))
+    known = dict.fromkeys(axis for one in parts for axis in one.info.axes)
+    inner = {one.info.within: one for one in parts if one.info.within and one.info.within not in known}
     known |= dict.fromkeys(axis for one in parts for axis in one.spread)
     named = [(axis, found.item(f"analysis.{analysis.name}.each", i)) for i, axis in enumerate(analysis.each)]
     if analysis.unit:
@@ -182,15 +190,15 @@ def _axes_named(book: Book, analysis: Analysis, parts: Sequence[Member], found: 
             found.add("no-field", path, f"no level of '{factor}' has a field '{part}'.{did_you_mean(part, fields)}")
         elif axis in ("metric", "with", "method"):
             continue
+        elif axis in inner:
+            label = inner[axis].label
+            text = f"{label} is a mean over '{axis}'; looping over its parts comes with a later version of Crucis."
+            found.add("later", path, f"{text} Write {label}@{axis}=* for one column per part.")
         else:
             listed = f" They vary over {', '.join(known)}." if known else " They do not vary."
             found.add(
                 "unknown-axis", path, f"no column here varies over '{axis}'.{did_you_mean(axis, known) or listed}"
             )
-
-
-def _within(one: Member) -> tuple[str, ...]:
-    return (one.info.within,) if one.info.within else ()
 
 
 # --- every axis is answered --------------------------------------------------------------------------------------
@@ -208,8 +216,6 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
     treated = set(analysis.each) | ({analysis.unit.partition(".")[0]} if analysis.unit else set())
     if analysis.verb == "compare" and analysis.between:
         treated.add(analysis.between.partition(".")[0])
-    if isinstance(along := analysis.params.get("along"), str):
-        treated.add(along)
     left = {id(one): _open(one, treated) for part in parts.values() for _, one in part}
     whole = set(book.study.factors) if not analysis.unit else set()
     for where, one in parts["of"] + parts["with"] + parts["given"]:
