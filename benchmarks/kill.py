@@ -57,6 +57,8 @@ def run(steps, contexts):
     return [Result(values={"x": int(state[:12], 16) / 16**12})]
 '''
 
+CLI = "import sys; from crucis.cli import main; sys.exit(main())"
+
 DRIVER = """
 import sys; sys.path[:] = {path!r}
 from pathlib import Path
@@ -170,7 +172,7 @@ def main() -> int:
         if arguments.study:
             copy = folder / "study"
             shutil.copytree(arguments.study.resolve().parent, copy, ignore=shutil.ignore_patterns(".crucis", "report"))
-            base = [sys.executable, "-m", "crucis.cli", "run", str(copy / arguments.study.name), "--store"]
+            base = [sys.executable, "-c", CLI, "run", str(copy / arguments.study.name), "--store"]
             command, undisturbed = [*base, str(store)], [*base, str(calm)]
         else:
             base, _ = toy(folder, arguments.pause)
