@@ -133,7 +133,11 @@ def numerics_block(found: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[st
 
 
 def body_of(draft: Draft) -> dict[str, Any]:
-    """The record's body, without its seal. Empties the folder when the result is refused because of its values."""
+    """The record's body, without its seal. A refused result keeps no files.
+
+    Two notes of a result go to places of their own: `cost` (seconds by part, joined with what the engine measured) and
+    `resumed_at` (positions from which earlier attempts were taken up).
+    """
     result = checked(draft.result)
     if result.outcome == "refused":
         for name in os.listdir(draft.out):

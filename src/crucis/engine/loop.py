@@ -83,9 +83,9 @@ class Supervisor:
                         self._hear(kind, hand, message)
                     self._timers(time.monotonic())
             finally:
+                self.pool.close()  # first, so that nobody takes up a step whose worker is still at it
                 for lease in self.held.values():
                     self._quietly(lease.release)
-                self.pool.close()
         if self.fatal:
             raise self.fatal
         return self._close()
