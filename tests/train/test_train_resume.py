@@ -177,6 +177,22 @@ def test_a_checkpoint_of_other_settings_is_said_and_not_used(tmp_path):
     _assert_same((fitted, ctx), run(tmp_path / "whole", other))
 
 
+def test_a_replay_starts_at_the_beginning_because_it_must_pass_every_mark(tmp_path):
+    made = job(vectors(), mlp(), extra={"publish": {2: "two"}})
+    whole = run(tmp_path / "whole", made)
+    _checkpoint(tmp_path / "cut", made)
+    ctx = Ctx(tmp_path / "cut")
+    ctx.replay = True
+    _assert_same(whole, (fit(made, ctx), ctx))
+    assert ctx.published["two"] == whole[1].published["two"]
+
+
+def test_progress_is_told(tmp_path):
+    _, ctx = run(tmp_path, _made(), cadence=Cadence(Ticker(0.5)))
+    assert {"step", "steps", "loss", "accuracy", "train_loss"} <= set(ctx.beats[-1])
+    assert [beat["step"] for beat in ctx.beats] == sorted(beat["step"] for beat in ctx.beats)
+
+
 def test_two_slots_at_most(tmp_path):
     _, ctx = run(tmp_path, _made(), cadence=Cadence(Ticker(1.0), save_every=1.0))
     assert sorted(path.name for path in ctx.scratch.iterdir()) == ["a", "b"]

@@ -110,6 +110,11 @@ def test_a_schedule_of_ones_own():
     own = {"name": "./mine.py", "entry": mine, "params": {"level": 0.25}}
     settings = resolve({"schedule": own, "length": "5 steps", "warmup": 0.4}, 100)
     assert settings.multipliers() == [0.125, 0.25, 0.25, 0.25, 0.25]
+    space = {"AFTER_WARMUP": True}
+    exec("def schedule(total_steps, steps_per_epoch):\n    return [1.0, 0.5, 0.25][:total_steps]", space)
+    after = {"name": "./after.py", "entry": space["schedule"], "params": {}}
+    settings = resolve({"schedule": after, "length": "5 steps", "warmup": 0.4}, 100)
+    assert settings.multipliers() == [0.5, 1.0, 1.0, 0.5, 0.25]
     short = {"name": "./mine.py", "entry": lambda total_steps, steps_per_epoch: [1.0], "params": {}}
     with pytest.raises(SettingsError, match="1 values for 5 steps"):
         resolve({"schedule": short, "length": "5 steps"}, 100).multipliers()

@@ -199,6 +199,12 @@ class Run:
         self.spent["evaluation_s"] += time.perf_counter() - before
         return found
 
+    def progress(self) -> dict[str, float]:
+        """For people: where the run is, and its last evaluation."""
+        last = self.rows[-1] if self.rows else {}
+        shown: dict[str, float] = {"step": self.position, "steps": self.settings.total_steps}
+        return shown | {name: round(last[name], 4) for name in ("train_loss", "loss", "accuracy") if name in last}
+
     def mark(self) -> None:
         """What is due at `position`: a row of the curve, early stopping, a probe, a published checkpoint."""
         step = self.position

@@ -105,19 +105,13 @@ class Settings:
         that its milestones stay where they are written.
         """
         leaf = self.schedule.load("schedules")
-        after = getattr(_module(leaf), "AFTER_WARMUP", False)
+        after = getattr(leaf, "__globals__", {}).get("AFTER_WARMUP", False)
         warm, total = min(self.warmup_steps, self.total_steps), self.total_steps
         body = [float(x) for x in leaf(total - warm if after else total, self.steps_per_epoch, **self.schedule.params)]
         body = ([body[0] if body else 1.0] * warm + body) if after else body
         if len(body) != total:
             raise SettingsError("schedule", f"{self.schedule.name} gave {len(body)} values for {total} steps")
         return [(k + 1) / warm * body[0] if k < warm else body[k] for k in range(total)]
-
-
-def _module(function: Callable[..., Any]) -> Any:
-    import sys
-
-    return sys.modules.get(function.__module__)
 
 
 def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
