@@ -31,7 +31,7 @@ def verify(a: argparse.Namespace) -> int:
     if a.what and not _is_key(a.what):
         session = sessions.open_session(a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data)
         store = session.store
-        keys = sorted(store.hits([node.key for node in session.plan.nodes]))
+        keys: list[str] | None = sorted(store.hits([node.key for node in session.plan.nodes]))
     else:
         store = Store(find_root(a.store))
         keys = [_whole_key(store, a.what)] if a.what else None
@@ -71,12 +71,19 @@ def reproduce(a: argparse.Namespace) -> int:
 
 def gc(a: argparse.Namespace) -> int:
     """Say what no plan, pin or lease needs; with --yes, move it to the trash."""
-    from ..engine.gc import collect
+    from ..engine.gc import collect, survey
     from ..engine.store import Store
 
     days = re.fullmatch(r"(\d+)\s*d(?:ays?)?", a.keep)
     if not days:
         raise CrucisError(f"--keep {a.keep}: expected a number of days, such as 90d")
-    sweep = collect(Store(find_root(a.store)), keep_days=int(days[1]), act=a.yes)
-    print(sweep)
+    sweep = (collect if a.yes else survey)(Store(find_root(a.store)), keep_days=float(days[1]))
+    what = {"records": sweep.records, "plans": sweep.plans, "temporary folders": sweep.tmp, "checkpoints": sweep.scratch,
+            "journals": sweep.journals, "old trash": sweep.trash}  # fmt: skip
+    words = ", ".join(f"{len(found)} {name}" for name, found in what.items() if found) or "nothing"
+    size = f"{sweep.bytes / 2**20:.1f} MiB"
+    if a.yes:
+        print(f"Moved to the trash or removed: {words} ({size}); {sweep.kept} records kept")
+    else:
+        print(f"Would go: {words} ({size}); {sweep.kept} records stay. To act: crucis gc --yes")
     return 0

@@ -172,18 +172,10 @@ def status(a: argparse.Namespace) -> int:
     print(f"{session.study.name}: " + ", ".join(f"{n} {state}" for state, n in Counter(states.values()).most_common()))
     for key, state in states.items():
         if state in ("failed", "refused", "diverged"):
-            print(f"  {state}: {session.plan.by_key[key].label} ({key[:12]}): {_reason(session, readings, key)}")
+            print(f"  {state}: {session.plan.by_key[key].label} ({key[:12]}): {readings.why(session.plan.by_key[key])}")
     if any(state == "missing" for state in states.values()):
         print(f"To go on: {command(a)}")
     return 0
-
-
-def _reason(session: Session, readings: Any, key: str) -> str:
-    record = readings.record(key)
-    if record is not None:
-        return str((record.body.get("reason") or {}).get("text", ""))
-    notes = session.store.failures(key)
-    return f"{notes[-1].get('code')}: {str(notes[-1].get('text', '')).strip().splitlines()[-1:] or ['']}"
 
 
 def explain(a: argparse.Namespace) -> int:

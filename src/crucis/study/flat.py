@@ -27,7 +27,7 @@ def flat_table(plan: Plan, store: Store) -> tuple[list[str], Rows]:
         parts.append((node.instance.cell, node.instance.seed, named))
     most = {tuple(sorted(cell)) for cell, _, _ in parts}
     widest = [names for names in most if not any(set(names) < set(other) for other in most)]
-    seeds = sorted({seed for _, seed, _ in parts if seed is not None}) or [None]
+    seeds: list[int | None] = [*sorted({seed for _, seed, _ in parts if seed is not None})] or [None]
     for cell, seed, _ in parts:
         if tuple(sorted(cell)) in widest:
             for each in [seed] if seed is not None else seeds:

@@ -157,14 +157,17 @@ def over(function: str, values: Sequence[Value]) -> Value:
         return Unknown("p-values cannot be averaged")
     if function in ("median", "spread") and not all(value.certain for value in known):
         return Unknown(f"'{function}' of estimates has no interval; describe them in an analysis")
-    reduce = {"mean": _mean, "sum": math.fsum, "min": min, "max": max, "median": _median, "spread": _sd}[function]
+    reductions: dict[str, Callable[[Sequence[float]], float]] = {
+        "mean": _mean, "sum": math.fsum, "min": min, "max": max, "median": _median, "spread": _sd,
+    }  # fmt: skip
+    reduce = reductions[function]
     if function == "spread" and len(known) < 2:
         return Unknown("one value has no spread")
     kinds = {value.kind for value in known}
     kind = "exact" if kinds == {"exact"} else "p" if kinds == {"p"} else "estimate"
-    value, low, high = (reduce([getattr(one, name) for one in known]) for name in ("value", "low", "high"))
+    middle, low, high = (reduce([getattr(one, name) for one in known]) for name in ("value", "low", "high"))
     smallest = min((one.n for one in known if one.n is not None), default=None)
-    return Known(value, low, high, kind, smallest, known[0].origin)
+    return Known(middle, low, high, kind, smallest, known[0].origin)
 
 
 def _mean(values: Sequence[float]) -> float:

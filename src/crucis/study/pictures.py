@@ -180,11 +180,13 @@ def _scatter(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Fi
             for label, a, b in zip(data.get("labels", [""] * len(x)), x, y, strict=True)
         )
         fitted = fit_line(x, y, result.confidence)
-        fit = c.Fit(*fitted, says=f"least-squares line with its {result.confidence:.0%} band") if fitted else None
-        given = " (both after removing what is held constant)" if data.get("residual") else ""
+        at, height, low, high = (part.tolist() for part in fitted) if fitted else ([], [], [], [])
+        says = f"least-squares line with its {result.confidence:.0%} band"
+        fit = c.Fit(at, height, low, high, says) if fitted else None
+        left = "what is left of the ranks of " if data.get("residual") else ""
         panels.append(
-            c.ScatterPanel(_axis_text(row.axes, "method"), points, c.Axis(metric), c.Axis(target), fit,
-                           association(result, row) + given)
+            c.ScatterPanel(_axis_text(row.axes, "method"), points, c.Axis(left + metric), c.Axis(left + target), fit,
+                           association(result, row))
         )  # fmt: skip
     for start in range(0, len(panels), 8):
         part = tuple(panels[start : start + 8])
@@ -236,7 +238,7 @@ def _dots(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figur
         groups.setdefault(row.axes.get("metric", result.name), []).append(row)
     for metric, members in groups.items():
         clouds = tuple(
-            c.Cloud(_axis_text(row.axes, "metric") or metric, np.asarray(row.data.get("x", ()), float),
+            c.Cloud(_axis_text(row.axes, "metric") or metric, list(map(float, row.data.get("x", ()))),
                     _estimate(row, "mean"))
             for row in members
         )  # fmt: skip

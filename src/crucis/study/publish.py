@@ -18,6 +18,7 @@ from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
+from .table import Missing
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
@@ -90,7 +91,7 @@ def _design(readings: Readings) -> c.Design:
         stages.append(c.StageCount(name, _what(plan, name), len(nodes), **{s: counts[s] for s in _STATES}))
         problems += [
             c.Problem(name, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node),
-                      why(readings, node), node.key)
+                      readings.why(node), node.key)
             for node in nodes if readings.state(node) in ("refused", "diverged", "failed")
         ]  # fmt: skip
     factors = tuple(c.Factor(factor.name, factor.labels) for factor in plan.study.factors.values())
@@ -106,15 +107,6 @@ def _design(readings: Readings) -> c.Design:
     return c.Design(
         factors, plan.study.seeds, len(cells(plan.study)), tuple(stages), excluded, tuple(problems), tuple(duplicates)
     )
-
-
-def why(readings: Readings, node: Node) -> str:
-    """Why a step has no usable value, in words."""
-    record = readings.record(node.key)
-    if record is not None:
-        return str((record.body.get("reason") or {}).get("text", ""))
-    notes = readings.store.failures(node.key)
-    return f"{notes[-1].get('code', '')}: {notes[-1].get('text', '')}".strip(": ") if notes else ""
 
 
 def _what(plan: Plan, name: str) -> str:
@@ -182,16 +174,20 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         c.Column("n", "n", says="observations present, of those planned"),
     )
     rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
-    missing = tuple(
-        f"{', '.join(item.axes.values())}{f', seed {item.seed}' if item.seed is not None else ''}: {item.state}"
-        for item in {item.order: item for row in result.rows for item in row.missing}.values()
-    )
+    absent = {item.order: item for row in result.rows for item in row.missing}
+    missing = tuple(map(_hole, absent.values()))
     family = f"{result.correction} over {result.family_size} tests" if result.family_size > 1 else "none (one test)"
     has_p = any("p" in row.values for row in result.rows)
     return c.Analysis(
         result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
+
+
+def _hole(item: Missing) -> str:
+    seed = "" if item.seed is None else f", seed {item.seed}"
+    why = f" ({item.why})" if item.why else ""
+    return f"{', '.join(item.axes.values())}{seed}: {item.state}{why}"
 
 
 def _analysis_what(analysis: Any) -> str:

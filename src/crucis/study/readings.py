@@ -46,6 +46,14 @@ class Readings:
             self._states[node.key] = state
         return self._states[node.key]
 
+    def why(self, node: Node) -> str:
+        """Why a step has no usable value, in words; empty if it simply has not run."""
+        record = self.record(node.key)
+        if record is not None:
+            return str((record.body.get("reason") or {}).get("text", ""))
+        notes = self.store.failures(node.key)
+        return f"{notes[-1].get('code', '')}: {notes[-1].get('text', '')}".strip(": ") if notes else ""
+
     # -- the protocol of `table.Source` -------------------------------------------------------------------------
 
     def points(self, ref: Ref) -> list[Point]:
@@ -81,7 +89,8 @@ class Readings:
         for level in self.study.factors[ref.name].levels:
             value = (level.fields or {}).get(ref.column or "") if ref.column else level.value
             number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-            out.append(Point({ref.name: level.label}, None, number, "ok" if number is not None else "missing"))
+            # A level without this field is no gap in the data: the study's author left it out.
+            out.append(Point({ref.name: level.label}, None, number, "ok" if number is not None else "excluded"))
         return out
 
     def _node_points(self, node: Node, ref: Ref, fixed: Mapping[str, str]) -> list[Point]:
@@ -95,7 +104,7 @@ class Readings:
         record = self.record(key)
         state = self.state(node) if record is None or key == node.key else record.outcome
         if record is None or record.outcome != "ok":
-            return [Point(axes, seed, None, state, key)]
+            return [Point(axes, seed, None, state, key, why=self.why(node))]
         numerics = record.body.get("numerics", {}).get("hash", "")
         value, spread = column_value(record, ref.column or "", fixed)
         out = []
@@ -114,7 +123,7 @@ class Readings:
         within = declared.get("within")
         return [*declared.get("axes", []), *([within] if within and ref.axis(within) is not None else [])]
 
-    def _excluded(self, ref: Ref, fixed: Mapping[str, str]) -> Iterator[Point] | list[Point]:
+    def _excluded(self, ref: Ref, fixed: Mapping[str, str]) -> list[Point]:
         """Rows that are absent by design: cells of the study that the stage's own `only` or `except` leaves out."""
         stage = self.study.stages[ref.name]
         if not stage.only and not stage.exclude:

@@ -207,7 +207,7 @@ def _draws(view: Mapping[str, Any]) -> bool:
 
 def _store(context: Context) -> Path:
     """The folder of the store that a step writes to; users' code lies in its `code`."""
-    return Path(context.store)  # type: ignore[attr-defined]
+    return Path(context.store)
 
 
 @contextmanager
