@@ -26,6 +26,7 @@ from ..records import Context
 from .cadence import Cadence
 from .checkpoint import ignore
 from .evaluate import Head
+from .feed import as_seen, normalised
 from .fit import Fitted, Keeper, finish, fit
 from .groups import groups, trained
 from .modes import modes
@@ -107,22 +108,27 @@ class Stack:
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
         self.forward = _forward(runs[0].model, self.weights)
+        same = all(run.job.data is runs[0].job.data for run in runs)
+        rows = normalised(runs[0].training) if same else None
+        self._rows = None if rows is None else as_seen(rows, runs[0].training.shape).flatten(1).contiguous()
         self._epoch = -1
-        self._pieces: tuple[Tensor, ...] = ()
+        self._parts: list[tuple[Tensor, Tensor]] = []
 
     def batch(self, i: int) -> tuple[Tensor, Tensor]:
         """The batches of step `i` of all seeds: x (S * B, ...), y (S * B,)."""
         epoch, place = divmod(i, self.settings.steps_per_epoch)
-        first = self.runs[0]
-        if any(run.job.data is not first.job.data for run in self.runs):
+        if self._rows is None:
             each = [run.feed.epoch(epoch)(place) for run in self.runs]
             return torch.cat([x for x, _ in each]), torch.cat([y for _, y in each])
         if epoch != self._epoch:
-            orders = torch.stack([run.feed.order(epoch) for run in self.runs])
-            size = self.settings.batch
-            used = orders[:, : self.settings.steps_per_epoch * size]
-            self._epoch, self._pieces = epoch, tuple(part.reshape(-1) for part in used.split(size, dim=1))
-        return first.training.gather(self._pieces[place])
+            size, per_epoch = self.settings.batch, self.settings.steps_per_epoch
+            orders = torch.stack([run.feed.order(epoch)[: per_epoch * size] for run in self.runs])
+            order = orders.view(len(self.runs), per_epoch, size).transpose(0, 1).reshape(-1)
+            together = len(self.runs) * size
+            labels = self.runs[0].training.y.index_select(0, order)
+            self._epoch = epoch
+            self._parts = [*zip(self._rows.index_select(0, order).split(together), labels.split(together), strict=True)]
+        return self._parts[place]
 
     def step(self, i: int) -> None:
         """Optimiser step `i` of every seed."""
