@@ -10,7 +10,7 @@ from . import scalars
 
 _WIDTH = 118
 #: Texts that need no quotes anywhere, also inside `{...}` and `[...]`.
-_PLAIN = re.compile(r"[\w$./(+][\w$./(+@%=<>*^~!?;&|)'\"`:-]*(?: [\w$./(+@%=<>*^~!?;&|)'\"`:-]+)*", re.ASCII)
+_PLAIN = re.compile(r"[\w$./(+][\w$./(+@%=<>*^~!;&|)'\"`:-]*(?: [\w$./(+@%=<>*^~!;&|)'\"`:-]+)*", re.ASCII)
 
 
 def dump(value: Mapping[str, Any]) -> str:

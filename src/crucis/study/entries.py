@@ -47,7 +47,7 @@ def like(
     if name is BAD:
         return None
     if not isinstance(name, str) or name not in section:
-        if name not in reading.broken:
+        if not reading.is_broken(name):
             hint = did_you_mean(str(name), section)
             reading.fault("unknown-name", f"{path}.like", f"no {noun} {show(name)}.{hint}")
         return None

@@ -220,4 +220,4 @@ class _Loader:
         check_checkpoints(study, reading)
         from . import semantics
 
-        reading.faults.items += semantics.faults(study)
+        reading.extend(semantics.faults(study))

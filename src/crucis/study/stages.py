@@ -187,7 +187,7 @@ class Stages:
         items = raw if isinstance(raw, list) else [raw]
         known = ("seed", *self.factors)
         for i, item in enumerate(items):
-            if item not in known and item is not BAD and item not in self.reading.broken:
+            if item not in known and item is not BAD and not self.reading.is_broken(item):
                 here = f"{path}[{i}]" if isinstance(raw, list) else path
                 hint = did_you_mean(str(item), known)
                 self.reading.fault("unknown-name", here, f"no axis {show(item)}.{hint} Axes: {', '.join(known)}.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import Faults
+from ..errors import Fault, Faults
 from .spec import Place
-
 
 _QUOTED_BAD = "\0"  # no text of a file holds it, so a sentence that does quotes something already reported
 
@@ -87,6 +86,18 @@ class Reading:
         for path, item, key in walk(node):
             self.places[path] = item.place
             self.keys[path] = key
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        """Take over faults found elsewhere, unless they say what was said already."""
+        for fault in faults:
+            mark = (fault.text, str(Place(fault.file, fault.line, fault.column)) if fault.line else fault.path)
+            if _QUOTED_BAD not in fault.text and mark not in self._seen:
+                self._seen.add(mark)
+                self.faults.items.append(fault)
+
+    def is_broken(self, name: Any) -> bool:
+        """Whether what stands where a name is expected names something that has a fault already."""
+        return isinstance(name, str) and name in self.broken
 
     def place(self, path: str, *, key: bool = False) -> Place:
         """The place of a path's value (or key), or of the nearest enclosing path that has one."""
