@@ -21,7 +21,6 @@ from ..data.dataset import Dataset
 from ..errors import Divergence
 from ..nets.weights import restore, save_weights
 from ..records import Context, Result
-from ..seeds import derive
 from .compose import Step, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
@@ -226,7 +225,7 @@ class Run:
 
     def aside(self, purpose: str, step: int) -> Any:
         """Draws in this block come from elsewhere, so that the run goes on as if the block were not there."""
-        return streams.borrowed(derive(*self.job.streams, purpose, step))
+        return streams.borrowed(streams.Stream(*self.job.streams, purpose, step, device=self.job.device))
 
     def _row(self, step: int) -> None:
         scores = self.last = self.scores(self.validation)
