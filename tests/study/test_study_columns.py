@@ -98,6 +98,7 @@ def test_columns_of_analyses(persist):
     assert info(persist, "association.p").labels["metric"][-1] == "arch.depth"
     assert info(persist, "partial.rho").labels["step"] == ("10", "25", "50")
     assert info(persist, "many.mean@metric=ret").open == ("arch", "data")
+    assert info(persist, "many.mean@metric=task_a.accuracy").range == (0, 1)
 
 
 def test_columns_may_be_derived_from_results():

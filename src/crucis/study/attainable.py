@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from .axes import axes_of
 from .columns import Book
 from .expressions import nodes
 from .findings import Findings
-from .matching import label_of
-from .outcomes import Member, axes_of_result, leaves, members
+from .outcomes import Member, axes_of_result, groups_of, label_at, leaves, members
 from .spec import Analysis, Binary, Claim, Column, Expression, Number, Ref
 
 #: Numbers of pairs or units up to which these tests count every possibility instead of sampling or approximating.
@@ -83,21 +82,6 @@ def _counted(book: Book, analysis: Analysis) -> tuple[int, str] | None:
     return None
 
 
-def _groups(book: Book, cells: tuple[Mapping[str, str], ...], axes: tuple[str, ...]) -> list[list[Mapping[str, str]]]:
-    """Cells by their labels on axes or fields."""
-    out: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
-    for cell in cells:
-        out.setdefault(tuple(_label(book, cell, axis) for axis in axes), []).append(cell)
-    return list(out.values())
-
-
-def _label(book: Book, cell: Mapping[str, str], axis: str) -> str:
-    factor, _, part = axis.partition(".")
-    if not part or factor not in cell:
-        return cell.get(axis, "")
-    return label_of((book.study.factors[factor].level(cell[factor]).fields or {}).get(part, ""))
-
-
 def _seeds(book: Book, one: Member) -> int:
     """Seeds of the stages that a column rests on."""
     axes = axes_of(book.study)
@@ -109,16 +93,16 @@ def _pairs(book: Book, analysis: Analysis, one: Member) -> tuple[int, str]:
     """Pairs of the richest contrast: rows that agree in everything but `between`, times seeds; or levels of `unit`."""
     factor = (analysis.between or "").partition(".")[0]
     most = 0
-    for group in _groups(book, one.info.cells, analysis.each):
+    for group in groups_of(book.study, one.info.cells, analysis.each):
         if analysis.unit:
-            most = max(most, len({_label(book, cell, analysis.unit) for cell in group}))
+            most = max(most, len({label_at(book.study, cell, analysis.unit) for cell in group}))
             continue
         rests = [
             {
                 tuple((axis, label) for axis, label in cell.items() if axis not in (factor, *analysis.each))
                 for cell in level
             }
-            for level in _groups(book, tuple(group), (analysis.between or "",))
+            for level in groups_of(book.study, tuple(group), (analysis.between or "",))
         ]
         most = max([most, *(len(a & b) for i, a in enumerate(rests) for b in rests[:i])])
     if analysis.unit:
@@ -130,9 +114,8 @@ def _pairs(book: Book, analysis: Analysis, one: Member) -> tuple[int, str]:
 def _units(book: Book, analysis: Analysis, one: Member) -> tuple[int, str]:
     """Units of the richest table: combinations of the factors that stay, or levels of `unit`."""
     axes = (analysis.unit,) if analysis.unit else tuple(axis for axis in one.info.axes if axis not in analysis.each)
-    return max(
-        (len(_groups(book, tuple(group), axes)) for group in _groups(book, one.info.cells, analysis.each)), default=0
-    ), "units"
+    groups = groups_of(book.study, one.info.cells, analysis.each)
+    return max((len(groups_of(book.study, group, axes)) for group in groups), default=0), "units"
 
 
 def _tests(book: Book, analysis: Analysis) -> int:

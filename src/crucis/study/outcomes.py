@@ -18,6 +18,8 @@ from .stage_columns import expand
 if TYPE_CHECKING:
     from .columns import Book
 
+Cell = Mapping[str, str]
+
 #: Columns of `same` unit that stay inside the range of what they summarise.
 _INSIDE = ("mean", "median", "min", "max")
 
@@ -83,7 +85,10 @@ def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
         about = about or leaf.columns.get(ref.column, {})
     of = members(book, analysis, analysis.of)
     targets = members(book, analysis, analysis.targets)
+    metrics, withs = _unique(one.label for one in of), _unique(one.label for one in targets)
+    of, targets = _chosen(of, ref.axis("metric")), _chosen(targets, ref.axis("with"))
     labels = axes_of_result(study, analysis, of, targets)
+    labels |= {axis: whole for axis, whole in (("metric", metrics), ("with", withs)) if axis in labels}
     if len(analysis.leaves) > 1:
         labels["method"] = tuple(name for name, leaf in having.items() if ref.column in leaf.columns)
     parts = [*of, *targets, *members(book, analysis, analysis.given)]
@@ -93,6 +98,11 @@ def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
         sealed=any(one.info.sealed for one in parts), origins=_origins(study, analysis.name, parts),
         implied=("against",) if len(labels.get("against", ())) == 2 else (),
     )  # fmt: skip
+
+
+def _chosen(parts: list[Member], label: object) -> list[Member]:
+    """The column that `@metric=` or `@with=` names, or all."""
+    return [one for one in parts if one.label == label] or parts
 
 
 def _origins(study: Study, name: str, parts: Iterable[Member]) -> tuple[str, ...]:
@@ -137,6 +147,22 @@ def field_labels(study: Study, parts: Iterable[Member], axis: str) -> tuple[str,
     present = set(_over(parts, factor))
     levels = [level for level in study.factors[factor].levels if level.label in present]
     return _unique(label_of(level.fields[part]) for level in levels if level.fields and part in level.fields)
+
+
+def groups_of(study: Study, cells: Sequence[Cell], axes: Sequence[str]) -> list[list[Cell]]:
+    """Cells by their labels on axes or fields."""
+    out: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        out.setdefault(tuple(label_at(study, cell, axis) for axis in axes), []).append(cell)
+    return list(out.values())
+
+
+def label_at(study: Study, cell: Cell, axis: str) -> str:
+    """The label of a cell on an axis, or the value of a field there; empty if it has none."""
+    factor, _, part = axis.partition(".")
+    if not part or factor not in cell:
+        return cell.get(axis, "")
+    return label_of((study.factors[factor].level(cell[factor]).fields or {}).get(part, ""))
 
 
 def _over(parts: Iterable[Member], axis: str) -> tuple[str, ...]:

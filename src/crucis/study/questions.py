@@ -10,9 +10,9 @@ from .columns import Book
 from .expressions import references
 from .findings import Findings
 from .info import ColumnInfo, SemanticError
-from .outcomes import Member, field_labels, leaves, members
+from .outcomes import Member, field_labels, groups_of, label_at, leaves, members
 from .quantities import QuantityError
-from .spec import Analysis, Ref
+from .spec import Analysis, Ref, Study
 from .stage_columns import expand, fields_of
 
 #: Keys of analyses that nothing reads yet; they are refused, not passed over.
@@ -153,8 +153,28 @@ def _between(book: Book, analysis: Analysis, of: Sequence[tuple[str, Member]], f
     elif len(levels) < 2:
         text = f"only one level of {between} is left ({', '.join(levels)}), and a comparison needs two."
         found.add("one-level", where, text)
+    elif part:
+        _one_row_per_pair(study, analysis, [one for _, one in of], found)
     if between in analysis.each:
         found.add("answered-twice", f"{path}.each", f"'{between}' is compared already; remove it here.")
+
+
+def _one_row_per_pair(study: Study, analysis: Analysis, of: Sequence[Member], found: Findings) -> None:
+    """Levels that share the compared field must be told apart by what is looped over, or no pair is one pair."""
+    between = analysis.between or ""
+    factor = between.partition(".")[0]
+    for one in of:
+        for cells in groups_of(study, one.info.cells, analysis.each):
+            for group in groups_of(study, cells, (between,)):
+                rests = [tuple(pair for pair in cell.items() if pair[0] != factor) for cell in group]
+                if len(set(rests)) < len(rests):
+                    names = list(dict.fromkeys(cell[factor] for cell in group))
+                    text = (
+                        f"{', '.join(names)} all have {between}={label_at(study, group[0], between)}, so rows have "
+                        f"several partners. Loop over what tells them apart (each: {factor}.FIELD), or filter."
+                    )
+                    found.add("many-partners", f"analysis.{analysis.name}.between", text)
+                    return
 
 
 def _sides(book: Book, analysis: Analysis, found: Findings) -> None:
