@@ -106,6 +106,8 @@ def _selector(study: Study, ref: Ref, axis: str, value: str | Dollar) -> None:
                 raise SemanticError(
                     "unknown-level", f"'{ref.name}' has no {axis} {text}; it has {', '.join(known_labels)}."
                 )
+        text = f"@{axis} hands over one part of '{ref.name}', and that comes with a later version of Crucis."
+        raise SemanticError("later", f"{text} Columns may be read so: {ref.name}.COLUMN@{axis}=LABEL.")
     else:
         hint = did_you_mean(axis, [*factors, *stage_axes(study, other)])
         tail = hint or (f" It varies over {', '.join(factors)}." if factors else " It varies over no factor.")
