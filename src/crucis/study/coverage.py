@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import nearest
 from .design import kept
+from .matching import allowed
 from .spec import Factor, Filter, Stage, Study
 from .tree import Reading
 
@@ -24,6 +25,7 @@ class Coverage:
     """The cells of a study's stages; tries combinations of the factors involved only, up to a bound."""
 
     study: Study
+    _labels: dict[int, list[list[tuple[str, frozenset[str]]]]] = field(default_factory=dict)
 
     @cached_property
     def _filters(self) -> dict[str, tuple[list[Filter], list[Filter]]]:
@@ -76,8 +78,19 @@ class Coverage:
         return sum(self._exists(dict(zip(names, row, strict=True)), [], []) for row in rows)
 
     def _exists(self, cell: Cell, only: list[Filter], exclude: list[Filter]) -> bool:
-        pairs = [(self.study.only, self.study.exclude), *zip(only, exclude, strict=True)]
-        return all(kept(self.study, wanted, unwanted, cell) for wanted, unwanted in pairs)
+        wanted, unwanted = [self.study.only, *only], [self.study.exclude, *exclude]
+        return all(not one or self._matches(one, cell) for one in wanted) and not any(
+            self._matches(one, cell) for one in unwanted
+        )
+
+    def _matches(self, one: Filter, cell: Cell) -> bool:
+        """As `design.matches`, with the labels of every condition worked out once."""
+        if id(one) not in self._labels:
+            self._labels[id(one)] = [
+                [(name, allowed(self.study, name, part, wanted)) for (name, part), wanted in conditions.items()]
+                for conditions in one
+            ]
+        return any(all(cell.get(name) in labels for name, labels in group) for group in self._labels[id(one)])
 
 
 def unused(factors: Mapping[str, Factor], stages: Any, reading: Reading) -> None:

@@ -65,14 +65,10 @@ def like(
             f"'{name}' is a {theirs[0]} and this is a {mine[0]}; 'like' repeats one verb.", key=True,
         )  # fmt: skip
         return None
-    for key in other:
-        for table in (reading.places, reading.keys):
-            for known in [
-                k
-                for k in table
-                if k == f"{home}.{name}.{key}" or k.startswith((f"{home}.{name}.{key}.", f"{home}.{name}.{key}["))
-            ]:
-                table.setdefault(path + known[len(f"{home}.{name}") :], table[known])
+    head = f"{home}.{name}"
+    for table in (reading.places, reading.keys):  # what is repeated stands where it is written
+        for known in [entry for entry in table if entry.startswith(f"{head}.")]:
+            table.setdefault(path + known[len(head) :], table[known])
     return {**other, **own}
 
 
