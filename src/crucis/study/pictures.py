@@ -207,7 +207,8 @@ def association(result: AnalysisResult, row: ResultRow) -> str:
     low, high = row.values.get("low"), row.values.get("high")
     interval = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
     p = row.values.get("p")
-    tested = f", p = {p:.2g} ({result.correction} over {result.family_size})" if p is not None else ""
+    family = f" ({result.correction.capitalize()} over {result.family_size} tests)" if result.family_size > 1 else ""
+    tested = f", p = {p:.2g}{family}" if p is not None else ""
     symbol = {"rho": "\u03c1", "tau": "\u03c4"}.get(name, name)
     return f"{symbol} = {row.values[name]:.2f}{interval}, n = {row.n}{tested}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -60,6 +61,8 @@ def _summary(readings: Readings, conclusion: Conclusion) -> tuple[str, ...]:
 
 
 def _verdict(verdict: Verdict, after: Mapping[str, str]) -> c.Verdict:
+    if len(verdict.parts) == 1:  # one level is the whole; saying it twice would only puzzle
+        verdict = replace(verdict, parts=(), criteria=verdict.parts[0].criteria)
     notes = (f"added or changed on {after[verdict.name]}, after the data",) if verdict.name in after else ()
     return c.Verdict(
         verdict.name, verdict.says or verdict.name, verdict.outcome, verdict.because,
