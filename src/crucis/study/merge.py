@@ -43,6 +43,7 @@ class Merge:
         self.reading, self.folder = reading, folder
         self.tree = Node({}, Place(reading.file, 1, 1))
         self.changed: list[str] = []
+        self.removed: list[str] = []
         self.base: str | None = None
 
     def run(self, own: Node, preset: str | None, sets: Sequence[str]) -> None:
@@ -234,6 +235,7 @@ class Merge:
         parent, key = found
         del parent.data[key]
         self.changed.append(path)
+        self.removed.append(path)
 
     def _target(self, path: str) -> tuple[Node, str] | None:
         found = self._find(path)
@@ -267,6 +269,8 @@ class Merge:
             node, rest = child, rest[len(key) + 1 :]
 
     def _missing(self, path: str, where: str, at: Place) -> None:
+        if where.startswith("presets.") and any(path == one or path.startswith(f"{one}.") for one in self.removed):
+            return  # a preset of the base may speak of what this study dropped
         known = [p for p in _paths(self.tree) if p.split(".")[0] not in _BRINGS]
         other = nearest(path, known)
         if other is None:  # a long path with one wrong word: compare word by word
