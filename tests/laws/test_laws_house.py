@@ -18,8 +18,9 @@ GROUND = {"errors", "canon", "seeds", "records", "source", "shelf", "lengths", "
 FLOOR = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("streams", "engine", "stats", "numerics", "nets", "data"), 1),
-    **dict.fromkeys(("train", "measure", "report", "testing"), 2),
+    **dict.fromkeys(("train", "measure", "report"), 2),
     "study": 3,
+    "testing": 4,
     **dict.fromkeys(("cli", "api", "__init__", "__main__"), 4),
 }
 #: Rooms that a room may use on its own floor.

@@ -127,7 +127,7 @@ def content_digest(body: Mapping[str, Any]) -> str:
 def numerics_block(found: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """The circumstances that numbers depend on, with their digest."""
     block = {name: value for name, value in found.items() if name != "hash"}
-    # Steps whose spec does not mention it run strictly as well; leaving it out would make them look like other hardware.
+    # A spec that does not mention it runs strictly too; leaving it out would look like other hardware.
     block["determinism"] = spec.get("determinism", "strict")
     return {**block, "hash": sha256(canonical(block))}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..engine.store import Store
 from .plan import Plan
-from .readings import COST, Readings
+from .readings import COST, Readings, cost
 
 Rows = list[list[Any]]
 
@@ -41,12 +41,12 @@ def flat_table(plan: Plan, store: Store) -> tuple[list[str], Rows]:
     return head, [[*row, *(cells.get(name) for name in columns)] for row, cells in values.items()]
 
 
-def _named(stage: str, values: Mapping[str, Any], cost: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _named(stage: str, values: Mapping[str, Any], spent: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         yield from _walk(f"{stage}.{name}", value)
-    for name, source in COST.items():
-        if name not in values and cost.get(source) is not None:
-            yield f"{stage}.{name}", cost[source]
+    for name in COST:
+        if name not in values and (found := cost(spent, name)) is not None:
+            yield f"{stage}.{name}", found
 
 
 def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -306,10 +306,10 @@ class _Planner:
         if split != "validation":
             spec["split"] = split
         depths = dict(parent.depths) if parent else {}
-        if bound.leaf.random:
-            spec["seed"] = instance.seed
-            # A perturbation that trains counts the trainings before it, so that it draws other numbers than they did.
-            spec["depth"] = sum(depths.values()) if stage.verb == "perturb" else 0
+        if bound.leaf.random or "net" in given or spec.get("data", {}).get("view"):
+            # Initialisation and views draw too. A pooled step has no seed of its own: its inputs name theirs.
+            spec["seed"] = 0 if instance.seed is None else instance.seed
+            spec["depth"] = depths.get(stage.verb, 0)
         if stage.verb == "perturb":
             spec["determinism"] = self.circumstance.determinism
         node = self._finish(instance, spec, bound, parents, dict.fromkeys(params, "written"))

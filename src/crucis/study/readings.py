@@ -16,6 +16,12 @@ from .table import Point
 COST = {"seconds": "wall_s", "memory": "peak_ram_mb", "device_seconds": "device_s"}
 
 
+def cost(found: Mapping[str, Any], column: str) -> float | None:
+    """`seconds` in seconds, `memory` in bytes (a record keeps MiB)."""
+    value = found.get(COST[column])
+    return None if value is None else float(value) * (2**20 if column == "memory" else 1)
+
+
 class Readings:
     """A `Source` of points backed by a plan and a store. Reads each record once."""
 
@@ -152,7 +158,7 @@ def _selected(node: Node, fixed: Mapping[str, str]) -> bool:
 def column_value(record: Record, column: str, fixed: Mapping[str, str]) -> tuple[Any, Any]:
     """A column's value and standard error as stored: a number, or nested mappings over its own axes."""
     if column in COST and column not in record.values:
-        return record.body.get("cost", {}).get(COST[column]), None
+        return cost(record.body.get("cost", {}), column), None
     for name in record.values:
         head, _, axis = name.partition("@")
         if axis and head == column and axis in fixed:  # a part of a headline mean: `h1_total@slice=2`
