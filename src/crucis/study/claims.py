@@ -52,7 +52,7 @@ def _verdict(claim: Claim, results: Mapping[str, AnalysisResult], columns: Colum
     counts = [f"{outcomes.count(word)} {word}" for word in ("supported", "refuted", "inconclusive") if word in outcomes]
     because = f"{len(parts)} levels of {claim.each}: {', '.join(counts)}." if parts else f"No level of {claim.each}."
     if len(parts) == 1:
-        because = f"{claim.each}={parts[0].level}: {parts[0].because}"
+        because = f"{parts[0].level}: {parts[0].because}"
     return Verdict(claim.name, says, whole, because, parts)
 
 
