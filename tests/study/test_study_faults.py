@@ -91,6 +91,10 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
           "a list, where one strategy is expected. To vary it: factors: {strategy: [naive, ewc]}, and here "
           "$strategy.")],
     ),
+    "list of nets": (
+        "study: s\nstages:\n  m: {train: supervised, net: [mlp, convnet], data: digits}\n",
+        [(3, 31, "stages.m.net", "list-for-one", "To vary it: factors: {net: [mlp, convnet]}, and here $net.")],
+    ),
     "unknown parameter of a leaf": (
         levels("{net: [{mlp: {widthss: [64]}}]}"),
         [(2, 24, "factors.net[0].mlp.widthss", "unknown-parameter", "Did you mean 'widths' (list of int, default [")],

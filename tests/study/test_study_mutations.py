@@ -32,8 +32,9 @@ only: {arch.family: [mlp, res]}
 except: [{arch: own, lr: 0.1}]
 seeds: {fresh: 3}
 stages:
-  m: {train: supervised, net: $arch.net, data: $data, view: {classes: first-half, labels: {noise: 20%}}, recipe: sgd-cosine,
-      for: $arch.for, select: accuracy, lr: $lr, optimiser: {sgd: {momentum: 0.9}}, because: "no $reason"}
+  m: {train: supervised, net: $arch.net, data: $data, view: {classes: first-half, labels: {noise: 20%}},
+      recipe: sgd-cosine, for: $arch.for, select: accuracy, lr: $lr,
+      optimiser: {sgd: {momentum: 0.9}}, because: "no $reason"}
   s: {measure: size, of: m@at=best, only: {arch: mlp}}
   b: {perturb: second_task, of: m@at=best, data: $data, view: {classes: second-half}, record_at: $steps}
   c: {like: b, pool: lr}
@@ -53,8 +54,10 @@ presets:
   tiny: {let.grid: 3, factors.data: [digits], seeds: 2, drop: [analysis.l]}
 """
 TEXTS = [SMALL, *(path.read_text(encoding="utf-8") for path in sorted(WORKED.glob("*.yaml")))]
-_WORDS = ["$net", "$arch.net", "$m.accuracy", "none", "1e-3", "50%", "8/255", "30 epochs", "", "~", "[", "{", "a: b", "@at=best",
-          "m", "seed", "supervised", "like", "./x.py", "p:q", "m.*", "a" * 70, "-1", "0", "1e999", "\u00e9", "*", "&a", "!t", "- "]  # fmt: skip
+_WORDS = [
+    "$net", "$arch.net", "$m.accuracy", "none", "1e-3", "50%", "8/255", "30 epochs", "", "~", "[", "{", "a: b", "@at=best",
+    "m", "seed", "supervised", "like", "./x.py", "p:q", "m.*", "a" * 70, "-1", "0", "1e999", "\u00e9", "*", "&a", "!t", "- ",
+]  # fmt: skip
 _VALUES = st.recursive(
     st.one_of(
         st.sampled_from(_WORDS), st.integers(-3, 30), st.floats(allow_nan=False, width=32), st.booleans(), st.none()

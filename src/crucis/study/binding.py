@@ -101,6 +101,8 @@ def substitute(value: Any, lookup: Callable[[Dollar], Any]) -> Any:
 
 def grammar_value(converter: Converter, key: str, raw: Any, sub: str) -> Any:
     """Convert one of the keys that belong to the grammar."""
+    if key in ("net", "data") and isinstance(raw, list):
+        return converter.list_for_one(key, raw, sub)
     if key in ("net", "data"):
         return converter.leaf_ref("nets" if key == "net" else "data", raw, sub)
     if key == "view":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,17 @@ def check_study(
     study = None
     if own is not None:
         study = _Loader(reading, folder, preset, yes).load(own, sets)
-    order = {shown: 0}
-    faults = sorted(
+        if study is not None and path.parent == merge.PROTOCOLS:
+            study = replace(study, protocol=path.stem)
+    return (None if reading.faults else study), _ordered(reading)
+
+
+def _ordered(reading: Reading) -> list[Fault]:
+    """Faults in the order of the file; those of other files and of the command line after them."""
+    return sorted(
         dict.fromkeys(reading.faults.items),
-        key=lambda fault: (order.get(fault.file, 1), fault.file, fault.line, fault.column),
+        key=lambda fault: (fault.file != reading.file, fault.file, fault.line, fault.column),
     )
-    return (None if any(not fault.note for fault in faults) else study), faults
 
 
 def study_from_text(
@@ -75,7 +81,7 @@ def study_from_text(
     if own is not None:
         loader = _Loader(reading, folder, options.get("preset"), options.get("yes", False))
         study = loader.load(own, options.get("sets", ()))
-    return (None if reading.faults else study), reading.faults.items
+    return (None if reading.faults else study), _ordered(reading)
 
 
 def _locate(source: str | Path) -> tuple[Path | None, str, Path]:

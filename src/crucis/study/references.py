@@ -59,7 +59,10 @@ def _value(value: str, text: str) -> str | Dollar:
 
 def _form(text: str, head: str) -> str:
     if head.startswith("$"):
-        return f"{show(text)}: a reference names a stage or column and has no '$' before it. Write {text[1:]}."
+        return (
+            f"{show(text)}: no constant of that name, and columns are written without '$'. "
+            f"Write {text[1:]}, or add it to 'let'."
+        )
     if " " in head.strip():
         return f"{show(text)} is an expression; a reference is one word. Give it a name in 'derive' and use that."
     return f"{show(text)} is no reference; write name, name.column or name.column@axis=value."

@@ -143,11 +143,7 @@ class Converter:
         if isinstance(raw, list) and lists:
             return [self._any(param, lists[0][1], item, f"{sub}[{i}]") for i, item in enumerate(raw)]
         if isinstance(raw, list) and "any" not in kinds and "Any" not in kinds:
-            name = WRITTEN.get(param.name, param.name)
-            return self._issue(
-                "list-for-one", sub, f"a list, where one {name} is expected. "
-                f"To vary it: factors: {{{name}: {show(raw)}}}, and here ${name}.",
-            )  # fmt: skip
+            return self.list_for_one(WRITTEN.get(param.name, param.name), raw, sub)
         singles = tuple(kind for kind in kinds if kind not in lists)
         if not singles:
             if isinstance(raw, Mapping) and lists[0][1] != ("Leaf",):
@@ -159,6 +155,11 @@ class Converter:
             if done:
                 return value
         return self._wrong(param, singles, raw, sub)
+
+    def list_for_one(self, name: str, raw: list[Any], sub: str = "") -> Any:
+        """The answer to a list where only a factor could bring several values."""
+        text = f"a list, where one {name} is expected. To vary it: factors: {{{name}: {show(raw)}}}, and here ${name}."
+        return self._issue("list-for-one", sub, text)
 
     def _one(self, param: Param, kind: Any, raw: Any, sub: str) -> tuple[bool, Any]:
         """(whether this alternative answers, the value)."""
