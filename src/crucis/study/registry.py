@@ -43,8 +43,15 @@ def ledger_name(study: Study) -> str:
 
 
 def registered_text(study: Study) -> dict[str, Any]:
-    """The part of the resolved study that is hashed: everything that says what is computed and what is concluded."""
-    return {name: study.resolved[name] for name in _REGISTERED if name in study.resolved}
+    """The part of the resolved study that is hashed: everything that says what is computed and what is concluded.
+
+    Exploratory analyses promise nothing, so they are not part of it: one may be added without amending anything.
+    """
+    text = {name: study.resolved[name] for name in _REGISTERED if name in study.resolved}
+    if "analysis" in text:
+        explored = {name for name, analysis in study.analysis.items() if analysis.exploratory}
+        text["analysis"] = {name: body for name, body in text["analysis"].items() if name not in explored}
+    return text
 
 
 def now() -> str:
@@ -103,10 +110,13 @@ def unsealings(store: Store, data: str | None = None) -> list[dict[str, Any]]:
     return [line for line in store.lines("unsealings") if data is None or data in line["data"]]
 
 
-def is_unsealed(plan_study: Study, store: Store) -> bool:
-    """Whether an unsealing covers the registration in force."""
-    registration = current(plan_study, store)
-    return registration is not None and any(line["registration"] == registration.digest for line in unsealings(store))
+def is_unsealed(study: Study, store: Store) -> bool:
+    """Whether an unsealing covers the study as it is written now, not only as it was registered last.
+
+    A study that has changed since (more seeds, another analysis) is sealed again until its own unsealing.
+    """
+    present = digest(registered_text(study))
+    return any(line["registration"] == present for line in unsealings(store))
 
 
 def unseal(plan: Plan, store: Store) -> dict[str, Any]:
