@@ -70,7 +70,7 @@ def check(a: argparse.Namespace) -> int:
 def plan(a: argparse.Namespace) -> int:
     """Steps, hits, reasons, cost and power."""
     from ..study.cost import Predictor
-    from ..study.why import Why
+    from ..study.why import Why, replays
 
     session = opened(a)
     stages, cells = part(a, session)
@@ -81,6 +81,7 @@ def plan(a: argparse.Namespace) -> int:
         node for node in nodes if node.key not in hits and not (node.sealed and not session.circumstance.unsealed)
     ]
     why = Why(session.plan, session.store)
+    again = replays(session.plan, session.store, nodes)
     predictor = Predictor(session.plan, session.store)
     pilot = {}
     if a.pilot:
@@ -91,7 +92,7 @@ def plan(a: argparse.Namespace) -> int:
     forecast = predictor.forecast(missing, a.workers or len(os.sched_getaffinity(0)))
     body = {
         "study": session.study.name, "steps": len(chosen), "cached": len(hits), "missing": len(missing),
-        "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes),
+        "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes), "replays": len(again),
         "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
         "unpredicted": forecast.unknown, "power": _power(session),
     }  # fmt: skip
@@ -102,7 +103,7 @@ def plan(a: argparse.Namespace) -> int:
         ]  # fmt: skip
         print(json.dumps(body, indent=2, ensure_ascii=False))
     else:
-        _print_plan(session, nodes, hits, missing, why, forecast, a.steps)
+        _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again)
     _refuse_over_budget(session, forecast)
     return 0
 
@@ -114,7 +115,7 @@ def _power(session: Session) -> list[str]:
 
 
 def _print_plan(
-    session: Session, nodes: Any, hits: set[str], missing: Any, why: Any, forecast: Any, steps: bool
+    session: Session, nodes: Any, hits: set[str], missing: Any, why: Any, forecast: Any, steps: bool, again: Any
 ) -> None:  # fmt: skip
     total, cached, sealed = Counter(), Counter(), Counter()  # type: ignore[var-annotated]
     for node in nodes:
@@ -130,6 +131,8 @@ def _print_plan(
         print(f"  {stage:<{width}}  {count:>5}  {', '.join(notes)}".rstrip())
     for cause, count in session.plan.excluded.items():
         print(f"  excluded: {count} ({cause})")
+    for node in again:
+        print(f"  replay: {node.label} runs again for a checkpoint that was not kept, and must end as it did")
     _print_reasons(missing, why, steps)
     if steps:
         for node in nodes:

@@ -58,6 +58,10 @@ class Frontier:
             self.state[key] = "done" if self._has(key) else "sealed" if step.sealed else "waiting"
             if self.state[key] == "waiting":
                 queue.append(key)
+        for key in [key for key, state in self.state.items() if state == "done"]:
+            lost = {made for made in self.steps[key].hints.get("keep", ()) if not self._has(made)}
+            if lost and self._revive(key, queue):
+                self.needed.setdefault(key, set()).update(lost)
         present: dict[str, bool] = {}
         while queue:
             key = queue.pop()

@@ -22,7 +22,9 @@ class Step:
     before the step can run; a key that another step of the plan lists in `publishes` counts as that step's output.
     `group` is shared by steps that differ only in their seed. `label` and `hints` are for people and for the runner:
     JSON values, never hashed. `hints["quiet_s"]` replaces the run's `stall_s` for this step;
-    `hints["published"]` may map published keys to their specs. A `sealed` step is never ready.
+    `hints["published"]` may map published keys to their specs; `hints["keep"]` names published keys that must be there
+    after the run although no step needs them (a finished step that lacks one is replayed). A `sealed` step is never
+    ready.
     """
 
     key: str

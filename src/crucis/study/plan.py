@@ -66,6 +66,7 @@ class Node:
     origin: Mapping[str, str]
     facts: Facts | None = None
     marks: dict[str, str] = field(default_factory=dict)  # optimiser step or "best" -> checkpoint key
+    read: set[str] = field(default_factory=set)  # those of the marks whose columns are read, without a step on them
     models: dict[str, Any] = field(default_factory=dict)  # role -> how to rebuild the model (a list when pooled)
     sealed: bool = False
     group: str | None = None
@@ -148,6 +149,8 @@ class Plan:
         if node.marks:
             hints["publish"] = node.marks
             hints["published"] = {key: checkpoint_spec(node, mark) for mark, key in node.marks.items()}
+        if node.read:
+            hints["keep"] = {node.marks[mark]: mark for mark in sorted(node.read)}
         if node.models:
             hints["models"] = node.models
         if node.sealed and self.circumstance.unsealed:
@@ -207,7 +210,9 @@ class _Planner:
         for node in self.nodes.values():
             for at in wanted.get(node.instance.stage, ()):
                 if node.spec["kind"].startswith("train/"):
-                    checkpoint(node, at)
+                    key, stored = checkpoint(node, at)
+                    if stored and key != node.key:
+                        node.read.add(next(mark for mark, made in node.marks.items() if made == key))
 
     # -- data -------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,8 @@ class Readings:
                 return [Point(axes, seed, None, "missing", key)]
         record = self.record(key)
         state = self.state(node) if record is None or key == node.key else record.outcome
+        if record is None and state == "ok":  # the training is done, but this checkpoint of it was not kept
+            return [Point(axes, seed, None, "missing", key, why="the training left no such checkpoint")]
         if record is None or record.outcome != "ok":
             return [Point(axes, seed, None, state, key, why=self.why(node))]
         numerics = record.body.get("numerics", {}).get("hash", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,21 +103,43 @@ def execute(
     from .cost import Predictor
 
     plan = session.plan
-    steps = plan.steps(stages, cells)
+    steps = [_within_reach(step, session.store) for step in plan.steps(stages, cells)]
+    chosen = _whole(again, steps)
     plan.code.keep(session.store.path / "code")
     registry.register(plan, session.store)
     remember(session)
     predictor = Predictor(plan, session.store)
     return supervisor.run(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
-        progress=progress, again="failed" if "failed" in again else _whole(again, steps), cost=predictor.step_seconds,
+        progress=progress, again="failed" if "failed" in again else chosen, cost=predictor.step_seconds,
         stack=lambda step: _STACK if step.group else 1,
     )  # fmt: skip
 
 
 def _whole(again: Sequence[str], steps: Sequence[Step]) -> list[str]:
-    """Keys of the plan that begin with what was written."""
-    return [step.key for step in steps for beginning in again if step.key.startswith(beginning)]
+    """Keys of the plan that begin with what was written.
+
+    Raises:
+        NothingToDo: a beginning that no key of the plan has.
+    """
+    found = []
+    for beginning in again:
+        keys = [step.key for step in steps if step.key.startswith(beginning)]
+        if not keys and beginning != "failed":
+            raise NothingToDo(f"--again {beginning}: no step of this plan has a key that begins so; or write 'failed'")
+        found += keys
+    return found
+
+
+def _within_reach(step: Step, store: Store) -> Step:
+    """The step without checkpoints that its finished training never reached, because it ended early."""
+    keep = step.hints.get("keep")
+    record = store.read(step.key) if keep and any(not store.has(key) for key in keep) else None
+    if not keep or record is None:
+        return step
+    last = record.values.get("steps", 0)
+    reached = {key: mark for key, mark in keep.items() if mark == "best" or int(mark) <= last}
+    return replace(step, hints={**step.hints, "keep": reached})
 
 
 def remember(session: Session) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..engine.store import Store
@@ -45,6 +45,23 @@ class Why:
     def _input_name(self, key: str) -> str:
         node = self.current.get(key)
         return node.label if node is not None else self._labels.get(key, key[:12])
+
+
+def replays(plan: Plan, store: Store, nodes: Iterable[Node]) -> list[Node]:
+    """Finished trainings that would run again because a checkpoint is wanted that they did not leave."""
+    part = list(nodes)
+    missing = {made for node in part for made in node.marks.values() if not store.has(made)}
+    wanted: set[str] = set()
+    for node in part:
+        if not store.has(node.key) and not (node.sealed and not plan.circumstance.unsealed):
+            for value in node.inputs.values():
+                wanted.update([value] if isinstance(value, str) else value)
+    out = []
+    for node in part:
+        keep = {node.marks[mark] for mark in node.read} | wanted
+        if store.has(node.key) and missing & keep & set(node.marks.values()):
+            out.append(node)
+    return out
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], name: Any = None, path: str = "") -> list[str]:
