@@ -16,7 +16,7 @@ from ..canon import canonical
 from ..engine import supervisor
 from ..engine.steps import Step
 from ..engine.store import Store
-from ..errors import CrucisError
+from ..errors import CrucisError, Stopped
 from ..records import Record
 from .session import PRELOAD, Session
 
@@ -56,7 +56,7 @@ def reproduce_record(store: Store, key: str, folder: Path, *, workers: int | Non
 def reproduce_study(session: Session, folder: Path, *, workers: int | None = None) -> Comparison:
     """Recompute every record of a study from nothing and compare those that the store has."""
     steps = session.plan.steps()
-    present = session.store.hits([step.key for step in steps])
+    present = session.store.hits([step.key for step in steps if not step.sealed])
     session.plan.code.keep(session.store.path / "code")
     return _recompute(session.store, steps, Store(folder / "store"), workers, present)
 
@@ -82,13 +82,25 @@ def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | Non
     if code.is_dir():
         shutil.copytree(code, Path(fresh.root) / "code", dirs_exist_ok=True)
     outcome = supervisor.run(steps, fresh, runner=RUNNER, preload=PRELOAD, workers=workers)
-    lines = [f"{key[:12]}: could not be recomputed" for key in outcome.failed if key in compare]
-    for step in steps:
-        if step.key in compare and fresh.has(step.key):
-            before, after = store.read(step.key), fresh.read(step.key)
-            if before is not None and after is not None and before.body["content"] != after.body["content"]:
-                lines.append(f"{step.label} ({step.key[:12]}): {'; '.join(first_differences(before, after))}")
+    if outcome.stopped:
+        raise Stopped("stopped before everything was recomputed; nothing can be said")
+    labels = {step.key: step.label for step in steps}
+    lines = [
+        f"{labels[key]} ({key[:12]}): could not be recomputed{_failure(fresh, key)}"
+        for key in sorted(compare)
+        if not fresh.has(key)
+    ]
+    labels |= {key: f"checkpoint of {step.label}" for step in steps if step.key in compare for key in step.publishes}
+    for key, label in labels.items():
+        before, after = store.read(key), fresh.read(key)
+        if before is not None and after is not None and before.body["content"] != after.body["content"]:
+            lines.append(f"{label} ({key[:12]}): {'; '.join(first_differences(before, after))}")
     return Comparison(len(compare), tuple(lines))
+
+
+def _failure(store: Store, key: str) -> str:
+    notes = store.failures(key)
+    return f": {notes[-1].get('text', '')}" if notes else ""
 
 
 def first_differences(before: Record, after: Record) -> list[str]:
