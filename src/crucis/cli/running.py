@@ -60,6 +60,12 @@ def _run(
     cells: Mapping[str, tuple[str, ...]] | None = None, **options: Any,
 ) -> int:  # fmt: skip
     started = time.monotonic()
+    if a.device not in ("auto", "cpu"):
+        from ..study.steps import check_device
+
+        check_device(a.device)
+    if a.workers is not None and a.workers < 1:
+        raise CrucisError(f"--workers {a.workers}: at least one worker is needed")
     for warning in session.plan.code.warnings:
         print(f"note: {warning}", file=sys.stderr)
     with Live(session.plan, quiet=a.quiet) as live:
@@ -80,13 +86,13 @@ def _run(
     if outcome.stopped:
         print(f"Stopped. What is finished is kept; to go on: {command(a)}")
         return outcome.exit_code
-    if stages or cells:
-        print("A part of the plan was run; no claim is judged until the plan is whole.")
-        return outcome.exit_code
     for key in outcome.failed[:5]:
         explain_failure(session, key)
     if outcome.failed:
         print(f"All failures: crucis status {a.study}{options_text(a)}. To try again: {command(a)} --again failed")
+    if stages or cells:
+        print("A part of the plan was run; no claim is judged until the plan is whole.")
+        return outcome.exit_code
     if outcome.sealed:
         print(f"{len(outcome.sealed)} steps wait for the seal. When the analysis stands: crucis unseal {a.study}")
     finish(session)

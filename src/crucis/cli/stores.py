@@ -35,11 +35,11 @@ def verify(a: argparse.Namespace) -> int:
     else:
         store = Store(find_root(a.store))
         keys = [_whole_key(store, a.what)] if a.what else None
+    keys = store.all_keys() if keys is None else keys
     problems = store.verify(keys)
     for problem in problems:
-        print(problem)
-    count = len(keys) if keys is not None else sum(1 for _ in (store.path / "steps").glob("*/*"))
-    print(f"{count} records checked, {len(problems)} problems")
+        print(f"{problem.key[:12]}: {problem.text}; it is in quarantine and will be computed again")
+    print(f"{len(keys)} record{'s' * (len(keys) != 1)} checked, {len(problems)} problem{'s' * (len(problems) != 1)}")
     return 1 if problems else 0
 
 
@@ -78,8 +78,8 @@ def gc(a: argparse.Namespace) -> int:
     if not days:
         raise CrucisError(f"--keep {a.keep}: expected a number of days, such as 90d")
     sweep = (collect if a.yes else survey)(Store(find_root(a.store)), keep_days=float(days[1]))
-    what = {"records": sweep.records, "plans": sweep.plans, "temporary folders": sweep.tmp, "checkpoints": sweep.scratch,
-            "journals": sweep.journals, "old trash": sweep.trash}  # fmt: skip
+    what = {"records": sweep.records, "plans": sweep.plans, "temporary folders": sweep.tmp,
+            "checkpoints": sweep.scratch, "journals": sweep.journals, "old trash": sweep.trash}  # fmt: skip
     words = ", ".join(f"{len(found)} {name}" for name, found in what.items() if found) or "nothing"
     size = f"{sweep.bytes / 2**20:.1f} MiB"
     if a.yes:

@@ -161,6 +161,19 @@ def _settings(spec: Mapping[str, Any], n_train: int, context: Context) -> Settin
     return resolve(params, n_train)
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that is not here before any step fails on it.
+
+    Raises:
+        CrucisError: no such device on this machine.
+    """
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0].split(". ")[0]
+        raise CrucisError(f"--device {name}: not usable here ({first}). Write cpu, cuda, cuda:N or auto") from error
+
+
 def _device(step: Step) -> str:
     asked = step.hints.get("device", "auto")
     if asked == "auto":
