@@ -55,8 +55,10 @@ presets:
 """
 TEXTS = [SMALL, *(path.read_text(encoding="utf-8") for path in sorted(WORKED.glob("*.yaml")))]
 _WORDS = [
-    "$net", "$arch.net", "$m.accuracy", "none", "1e-3", "50%", "8/255", "30 epochs", "", "~", "[", "{", "a: b", "@at=best",
-    "m", "seed", "supervised", "like", "./x.py", "p:q", "m.*", "a" * 70, "-1", "0", "1e999", "\u00e9", "*", "&a", "!t", "- ",
+    "$net", "$arch.net", "$m.accuracy", "none", "1e-3", "50%", "8/255", "30 epochs", "", "~", "[", "{", "a: b",
+    "@at=best",
+    "m", "seed", "supervised", "like", "./x.py", "p:q", "m.*", "a" * 70, "-1", "0", "1e999", "\u00e9", "*", "&a", "!t",
+    "- ",
 ]  # fmt: skip
 _VALUES = st.recursive(
     st.one_of(
