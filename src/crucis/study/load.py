@@ -170,7 +170,7 @@ class _Loader:
             read_filter(raw.get("only"), "only", levels.factors, reading),
             read_filter(raw.get("except"), "except", levels.factors, reading),
             seeds, stages.stages, results.derive, results.derive_text, results.analysis, results.claims,
-            self._budget(raw), merged.base, self.preset, tuple(dict.fromkeys(merged.changed)),
+            self._budget(raw), merged.base, self.preset, tuple(merged.changed),
             self._resolved(raw, levels, stages, analyses), dict(reading.places),
         )  # fmt: skip
         self._judge(study, levels, raw)

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import did_you_mean, nearest
 from . import text
-from .spec import Place
-from .tree import BAD, Node, Reading, below
+from .spec import Override, Place
+from .tree import BAD, Node, Reading, below, plain
 
 KEYS = (
     "study", "question", "from", "set", "drop", "uses", "let", "factors", "only", "except", "seeds", "stages",
@@ -42,7 +42,7 @@ class Merge:
     def __init__(self, reading: Reading, folder: Path) -> None:
         self.reading, self.folder = reading, folder
         self.tree = Node({}, Place(reading.file, 1, 1))
-        self.changed: list[str] = []
+        self.changed: list[Override] = []
         self.removed: list[str] = []
         self.base: str | None = None
 
@@ -223,8 +223,9 @@ class Merge:
             self._missing(path, where, at)
             return
         parent, key = target
+        was = plain(parent.data[key]) if key in parent.data else None
+        self.changed.append(Override(path, where or "--set", was, plain(value)))
         parent.put(key, value, at)
-        self.changed.append(path)
 
     def remove(self, path: str, where: str, at: Place) -> None:
         """Take the entry at a path out."""
@@ -233,8 +234,8 @@ class Merge:
             self._missing(path, where, at)
             return
         parent, key = found
+        self.changed.append(Override(path, "drop", plain(parent.data[key])))
         del parent.data[key]
-        self.changed.append(path)
         self.removed.append(path)
 
     def _target(self, path: str) -> tuple[Node, str] | None:

@@ -24,6 +24,7 @@ from .table import Missing
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
 _MAX_SOURCES = 2000
+_LONGEST = 160  # characters of a changed value; the whole stands in the resolved study
 
 
 def page_of(session: Session, conclusion: Conclusion) -> c.Page:
@@ -127,13 +128,14 @@ def _flow(value: Any) -> str:
 
 
 def _changes(session: Session) -> tuple[c.Change, ...]:
-    out = []
-    for path in session.study.changed:
-        value: Any = session.study.resolved
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        out.append(c.Change(path, "set, preset or --set", now="" if value is None else _flow(value)))
-    return tuple(out)
+    return tuple(
+        c.Change(change.path, change.how, _shown(change.was), _shown(change.now)) for change in session.study.changes
+    )
+
+
+def _shown(value: Any) -> str:
+    text = "" if value is None else _flow(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def _registration(session: Session, found: registry.Registration | None) -> c.Registration | None:

@@ -207,6 +207,17 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Override:
+    """One path that `set`, `drop`, a preset or `--set` changed: by what, and its value before and after (plain data;
+    None where there was or is nothing)."""
+
+    path: str
+    how: str
+    was: Any = None
+    now: Any = None
+
+
+@dataclass(frozen=True)
 class Study:
     """A resolved study. `resolved` is its text form (plain data) after merging; that is what is registered."""
 
@@ -226,9 +237,14 @@ class Study:
     budget_s: float | None = None
     protocol: str | None = None
     preset: str | None = None
-    changed: tuple[str, ...] = ()  # paths that set, drop, preset or the command line changed
+    changes: tuple[Override, ...] = ()  # in the order in which they were made
     resolved: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)  # dotted path -> place
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Paths that `set`, `drop`, a preset or the command line changed."""
+        return tuple(dict.fromkeys(change.path for change in self.changes))
 
     def place(self, path: str) -> Place:
         """The place of `path`, or of the nearest enclosing path that has one."""
