@@ -110,12 +110,14 @@ class Faults:
 
 
 def distance(first: str, second: str) -> int:
-    """Levenshtein distance, O(len(first) * len(second))."""
-    row = list(range(len(second) + 1))
-    for i, a in enumerate(first, 1):
-        diagonal, row[0] = row[0], i
-        for j, b in enumerate(second, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
+    """Edits between two words, a swap of neighbours counting as one; O(len(first) * len(second))."""
+    before, row = [0] * (len(second) + 1), list(range(len(second) + 1))
+    for i, a in enumerate(first):
+        older, before, row = before, row, [i + 1] + [0] * len(second)
+        for j, b in enumerate(second):
+            row[j + 1] = min(before[j + 1] + 1, row[j] + 1, before[j] + (a != b))
+            if i and j and a == second[j - 1] and b == first[i - 1]:
+                row[j + 1] = min(row[j + 1], older[j - 1] + 1)
     return row[-1]
 
 

@@ -120,6 +120,7 @@ def test_what_is_wrong_with_a_leaf_is_said(tmp_path, text, says):
 def test_nearest_name_within_a_third():
     assert nearest("hesian", ["hessian", "fisher"]) == "hessian"
     assert nearest("zebra", ["hessian", "fisher"]) is None
+    assert nearest("sdg", ["sgd", "adam"]) == "sgd"
     assert did_you_mean("modle", ["model"]) == " Did you mean 'model'?"
 
 

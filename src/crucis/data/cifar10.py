@@ -14,6 +14,7 @@ from .dataset import Raw
 from .files import Remote
 
 REVISION = 1
+KIND = "image"
 
 REMOTE = Remote("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")
 LAYOUT = Layout(

@@ -14,6 +14,7 @@ from .dataset import Raw
 from .files import Remote
 
 REVISION = 1
+KIND = "image"
 
 REMOTE = Remote("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85")
 LAYOUT = Layout(

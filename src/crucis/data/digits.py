@@ -14,6 +14,7 @@ from .dataset import DataError, Raw
 from .files import read_gzip
 
 REVISION = 1
+KIND = "image"
 
 
 def _file() -> Path:

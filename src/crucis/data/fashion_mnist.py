@@ -13,6 +13,7 @@ from .dataset import Raw
 from .files import Remote
 
 REVISION = 1
+KIND = "image"
 
 _URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 REMOTE = {

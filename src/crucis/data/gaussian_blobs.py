@@ -14,6 +14,7 @@ from ..seeds import rng
 from .dataset import Raw
 
 REVISION = 1
+KIND = "vector"
 LIMITS = {"n": "[30, 10000000]", "dimensions": "[1, 100000]", "classes": "[2, 10000]", "separation": "[0, 1000]"}
 
 

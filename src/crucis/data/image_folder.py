@@ -15,6 +15,7 @@ from ._pixels import decode
 from .dataset import DataError, Raw
 
 REVISION = 1
+KIND = "image"
 LIMITS = {"size": "[1, 4096]"}
 
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}

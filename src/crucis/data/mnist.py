@@ -13,6 +13,7 @@ from .dataset import Raw
 from .files import Remote
 
 REVISION = 1
+KIND = "image"
 
 _URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 REMOTE = {

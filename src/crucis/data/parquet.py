@@ -13,6 +13,7 @@ from ._tables import indices, read_table, shards
 from .dataset import DataError, Raw
 
 REVISION = 1
+KIND = "image"
 LIMITS = {"size": "[1, 4096]"}
 
 

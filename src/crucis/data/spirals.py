@@ -13,6 +13,7 @@ from ..seeds import rng
 from .dataset import Raw
 
 REVISION = 1
+KIND = "vector"
 LIMITS = {"n": "[30, 10000000]", "classes": "[2, 100]", "turns": "(0, 20]", "noise": "[0, 1]"}
 
 

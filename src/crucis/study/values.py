@@ -99,6 +99,8 @@ class Converter:
                     self._issue("unknown-parameter", f"{sub}.{key}", unknown_parameter(leaf, key, raw), key=True)
                 continue
             out[name] = self.value(leaf.params[name], raw, f"{sub}.{key}")
+            if name in leaf.constants.get("NAMES", {}) and isinstance(out[name], str):
+                self._listed(leaf, name, out[name], f"{sub}.{key}")
         for name, param in leaf.params.items():
             if param.required and name not in out and name not in known:
                 written = WRITTEN.get(name, name)
@@ -106,6 +108,13 @@ class Converter:
                     "missing-parameter", sub, f"'{leaf.name}' needs {written} ({in_words(kinds_of(param.type))})."
                 )
         return out
+
+    def _listed(self, leaf: Leaf, name: str, value: str, sub: str) -> None:
+        """A name of a foreign package must be on the list that ships beside the leaf (`NAMES`), so torch can wait."""
+        text = (leaf.path.parent / leaf.constants["NAMES"][name]).read_text(encoding="utf-8")
+        known = {line for line in text.split("\n") if line and not line.startswith("#")}
+        if value not in known:
+            self._issue("unknown-name", sub, f"{leaf.name} has no {name} '{value}'.{did_you_mean(value, known)}")
 
     # -- values -----------------------------------------------------------------------------------------------
 
