@@ -220,11 +220,19 @@ class _Planner:
         """`{"digest", "view"}` of a data set; remembers where it can be found."""
         memo = repr((ref.name, sorted(ref.params.items(), key=str)))
         if memo not in self._described:
-            info = describe(ref, folder=self.study.folder, root=self.circumstance.data_root)
+            info = self._info(ref)
             self.infos[info.digest] = info
             self.sources[info.digest] = {"name": ref.name, "params": dict(ref.params)}
             self._described[memo] = {"digest": info.digest}
         return {**self._described[memo], **({"view": dict(view)} if view else {})}
+
+    def _info(self, ref: LeafRef) -> Info:
+        try:
+            return describe(ref, folder=self.study.folder, root=self.circumstance.data_root)
+        except Exception as error:  # a user's file may raise anything; its plan has no traceback for that
+            if not ref.own or isinstance(error, CrucisError):
+                raise
+            raise ValueError(f"{ref.name}: {type(error).__name__}: {error}") from error
 
     # -- one instance -----------------------------------------------------------------------------------------
 
