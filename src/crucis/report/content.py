@@ -225,13 +225,17 @@ class Amendment:
 
 @dataclass(frozen=True)
 class Registration:
-    """The plan as it was fixed before the data: digest of the resolved text, when, what changed since, unsealings."""
+    """The plan as it was fixed before the data: digest of the resolved text, when, what changed since, unsealings.
+
+    late: records of the plan existed when it was fixed (another study had made them); the notes say how many.
+    """
 
     digest: str
     date: str = ""
     amendments: tuple[Amendment, ...] = ()
     unsealings: int = 0
     notes: tuple[str, ...] = ()
+    late: bool = False
 
 
 # ---------------------------------------------------------------- analyses and stages

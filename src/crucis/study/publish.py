@@ -24,7 +24,7 @@ from .table import Missing
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
 _MAX_SOURCES = 2000
-_LONGEST = 160  # characters of a changed value; the whole stands in the resolved study
+_LONGEST = 60  # characters of a changed value; the whole stands in the resolved study
 
 
 def page_of(session: Session, conclusion: Conclusion) -> c.Page:
@@ -67,20 +67,27 @@ def _verdict(verdict: Verdict, after: Mapping[str, str]) -> c.Verdict:
     notes = (f"added or changed on {after[verdict.name]}, after the data",) if verdict.name in after else ()
     return c.Verdict(
         verdict.name, verdict.says or verdict.name, verdict.outcome, verdict.because,
-        tuple(map(_criterion, verdict.criteria)),
-        tuple(
-            c.Part(part.level, part.outcome, part.because, tuple(map(_criterion, part.criteria)))
-            for part in verdict.parts
-        ),
+        tuple(_criterion(criterion, verdict.because) for criterion in verdict.criteria),
+        tuple(map(_part, verdict.parts)),
         notes,
     )  # fmt: skip
 
 
-def _criterion(criterion: Criterion) -> c.Criterion:
+def _part(part: Verdict) -> c.Part:
+    criteria = tuple(_criterion(criterion, part.because) for criterion in part.criteria)
+    return c.Part(part.level, part.outcome, part.because, criteria)
+
+
+def _criterion(criterion: Criterion, said: str) -> c.Criterion:
     measured: c.Cell = None
     if criterion.value is not None:
         measured = c.Estimate(criterion.value, criterion.low, criterion.high)
-    return c.Criterion(criterion.text, _HOLDS.get(criterion.outcome, criterion.outcome), measured, criterion.because)
+    return c.Criterion(
+        criterion.text,
+        _HOLDS.get(criterion.outcome, criterion.outcome),
+        measured,
+        "" if criterion.because in said else criterion.because,
+    )
 
 
 # -- what was run -------------------------------------------------------------------------------------------------
@@ -154,7 +161,7 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
     if found.extended:
         notes.append("Seeds were added after results existed: p-values are of a study extended after looking.")
     unsealed = sum(line["study"] == registry.ledger_name(session.study) for line in registry.unsealings(session.store))
-    return c.Registration(found.digest, found.first[:10], amendments, unsealed, tuple(notes))
+    return c.Registration(found.digest, found.first[:10], amendments, unsealed, tuple(notes), bool(lines[0]["results"]))
 
 
 # -- analyses -----------------------------------------------------------------------------------------------------
@@ -162,11 +169,18 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
 _ESTIMATES = {"mean": ("low", "high"), "effect": ("low", "high"), "rho": ("low", "high"), "tau": ("low", "high"),
               "r": ("low", "high"), "median": ("median_low", "median_high"), "sd": ("sd_low", "sd_high"),
               "dz": ("dz_low", "dz_high")}  # fmt: skip
+_COUNTS = {"ties"}
+_AXIS_WORDS = {
+    ("describe", "metric"): "the column that is described",
+    ("compare", "metric"): "the column that is compared",
+    ("compare", "against"): "the level it is compared with",
+}
 _HIDDEN = {"n_planned", "min", "max", "se", "dz"}
 
 
 def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
     analysis = session.study.analysis[result.name]
+    result = _one_coefficient(result)
     names = list(dict.fromkeys(name for row in result.rows for name in row.values))
     intervals = {**{k: v for k, v in _ESTIMATES.items() if k in names}, **result.intervals}
     ends = {end for name, pair in intervals.items() if name in names for end in pair}
@@ -174,19 +188,37 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     shown = [name for name in names if name not in ends | _HIDDEN | once]
     axes = list(result.axes)
     columns = (
-        *(c.Column(axis) for axis in axes),
+        *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
     rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
-    family = f"{result.correction} over {result.family_size} tests" if result.family_size > 1 else "none (one test)"
+    family = (
+        f"{result.correction.capitalize()} over {result.family_size} tests"
+        if result.family_size > 1
+        else "none (one test)"
+    )
     has_p = any("p" in row.values for row in result.rows)
     return c.Analysis(
         result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
+
+
+def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
+    """Several correlations in one table share the column `coefficient`; the axis `method` says which one a row is."""
+    used = [name for name in ("rho", "tau", "r") if any(name in row.values for row in result.rows)]
+    if len(used) < 2:
+        return result
+    rows = []
+    for row in result.rows:
+        name = next((name for name in used if name in row.values), None)
+        values = {("coefficient" if key == name else key): value for key, value in row.values.items() if key not in used
+                  or key == name}  # fmt: skip
+        rows.append(replace(row, values=values))
+    return replace(result, rows=tuple(rows), intervals={**result.intervals, "coefficient": ("low", "high")})
 
 
 def _hole(item: Missing) -> str:
@@ -222,6 +254,8 @@ def _row(
         value = row.values.get(name)
         if value is None:
             cells.append(c.Absent("refused", str(row.refused)) if row.refused else None)
+        elif name in _COUNTS:
+            cells.append(int(value))
         elif name in intervals:
             low, high = (row.values.get(end) for end in intervals[name])
             cells.append(c.Estimate(value, low, high))
@@ -303,7 +337,8 @@ def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
         ]  # fmt: skip
     return c.StageTable(
         stage, _what(readings.plan, stage), c.Table(columns, tuple(rows)),
-        ("Mean over seeds with its 95 % interval (Student's t).",), tuple(missing),
+        ("Mean over seeds with its 95 % interval (Student's t, which knows no bounds and may pass 0 or 1).",),
+        tuple(missing),
     )  # fmt: skip
 
 
