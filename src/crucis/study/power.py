@@ -16,11 +16,13 @@ from .table import Point
 _KNOWN = {
     ("compare", "paired_t"): "t",
     ("compare", "permutation"): "flip",
+    ("compare", "wilcoxon"): "rank",
     ("correlate", "spearman"): "spearman",
     ("correlate", "partial_spearman"): "spearman",
     ("correlate", "kendall"): "kendall",
     ("correlate", "pearson"): "pearson",
 }
+_PAIRS = ("t", "flip", "rank")
 _SYMBOL = {"spearman": "rho", "kendall": "tau", "pearson": "r"}
 
 
@@ -140,15 +142,17 @@ def _power(analysis: Analysis, method: str, kind: str, counts: Sequence[int], si
     n, most = min(counts), max(counts)
     alpha = round(1.0 - analysis.confidence, 12) / (1 if analysis.correction == "none" else size)
     given = len(analysis.given) if method.startswith("partial") else 0
-    if kind in ("t", "flip"):
-        detectable = stats.detectable_pairs(n, alpha, exact=kind == "flip")
-        significant, smallest = None, stats.attainable_flip(n) if kind == "flip" and n else 0.0
+    if kind in _PAIRS:
+        ranked = kind == "rank"
+        detectable = stats.detectable_ranks(n, alpha) if ranked else stats.detectable_pairs(n, alpha, exact=kind != "t")
+        least = 2.0 ** (1 - n) if ranked else stats.attainable_flip(n)
+        significant, smallest = None, least if kind != "t" and n else 0.0
     else:
         detectable = stats.detectable_correlation(n, alpha, kind, given)
         significant = stats.significant_correlation(n, alpha, kind, given)
         smallest = stats.attainable_correlation(n, kind, given)
     head = f"{analysis.name} ({method}): {_tests(len(counts), size, analysis.correction)}, {_rows(kind, n, most)}: "
-    tail = _pairs_text(detectable, smallest, alpha) if kind in ("t", "flip") else ""
+    tail = _pairs_text(detectable, smallest, alpha) if kind in _PAIRS else ""
     tail = tail or _units_text(_SYMBOL.get(kind, ""), detectable, significant, smallest, alpha)
     return Power(
         analysis.name, method, n, most, size, analysis.correction, alpha, detectable, significant, smallest,
@@ -164,7 +168,7 @@ def _tests(own: int, size: int, correction: str) -> str:
 
 
 def _rows(kind: str, n: int, most: int) -> str:
-    noun = "pair" if kind in ("t", "flip") else "unit"
+    noun = "pair" if kind in _PAIRS else "unit"
     text = f"n = {n} {noun}{'s' * (n != 1)}"
     return text if n == most else f"{text} (up to {most})"
 

@@ -94,7 +94,9 @@ class AnalysisResult:
 
 
 #: Columns of a comparison that change with the side from which it is read.
-_SIDED = ("effect", "dz", "g")
+_SIDED = ("effect", "dz", "g", "rank_biserial", "cliff")
+#: Pairs of columns that speak of one side and of the other.
+_SWAPPED = (("better", "worse"), ("left", "right"), ("eps_min", "eps_min_reverse"), ("rank_a", "rank_b"))
 
 
 def turned(result: AnalysisResult) -> tuple[ResultRow, ...]:
@@ -113,6 +115,9 @@ def _turn(result: AnalysisResult, row: ResultRow) -> ResultRow:
             value = row.values.get(other)
             if name in values:
                 values[name] = None if value is None else 1.0 / value if ratio else -value
+    for one, other in _SWAPPED:
+        if one in values and other in values:
+            values[one], values[other] = values[other], values[one]
     axes = {**row.axes, between: row.axes["against"], "against": row.axes[between]}
     data = {**row.data, "a": row.data["b"], "b": row.data["a"]} if "a" in row.data and "b" in row.data else row.data
     return replace(row, axes=axes, values=values, data=data)
