@@ -13,6 +13,11 @@ def t_quantile(p: float, df: float) -> float:
     return float(special.stdtrit(df, p))
 
 
+def t_below(t: float, df: float) -> float:
+    """P(T <= t)."""
+    return float(special.stdtr(df, t))
+
+
 def t_two_sided(t: float, df: float) -> float:
     """P(|T| >= |t|)."""
     return float(2.0 * special.stdtr(df, -abs(t)))

@@ -108,7 +108,7 @@ class Results:
         if verb in LATER:
             self.reading.fault("later", f"{path}.{verb}", f"'{verb}' comes with a later version of Crucis.", key=True)
             return None
-        leaves = self._leaves(verb, body[verb], f"{path}.{verb}")
+        leaves = self._leaves(verb, body, f"{path}.{verb}")
         if "of" not in body:
             self.reading.fault("no-subject", path, "nothing is analysed. Write of: STAGE.COLUMN.")
         if leaves is None:
@@ -135,13 +135,14 @@ class Results:
             confidence=self._confidence(body, path), exploratory=self._flag(body, "exploratory", path), params=params,
         )  # fmt: skip
 
-    def _leaves(self, verb: str, raw: Any, path: str) -> list[tuple[LeafRef, shelf.Leaf]] | None:
+    def _leaves(self, verb: str, body: Mapping[str, Any], path: str) -> list[tuple[LeafRef, shelf.Leaf]] | None:
+        raw = body[verb]
         if has_bad(raw):
             return None
         out = []
         for i, item in enumerate(raw if isinstance(raw, list) else [raw]):
             converter = Converter(self.folder, self.reading.file, tuple(self.factors))
-            ref = converter.leaf_ref(verb, item)
+            ref = converter.leaf_ref(verb, _with_required(verb, item, body))
             report(converter, f"{path}[{i}]" if isinstance(raw, list) else path, self.reading)
             if isinstance(ref, LeafRef):
                 out.append((ref, converter.leaf(verb, ref.name)))
@@ -290,3 +291,15 @@ class Results:
                 )  # fmt: skip
                 return True
         return False
+
+
+def _with_required(verb: str, item: Any, body: Mapping[str, Any]) -> Any:
+    """A built-in leaf with the parameters that it cannot do without and that stand beside the verb (`margin: 1%`)."""
+    name = item if isinstance(item, str) else next(iter(item)) if isinstance(item, Mapping) and len(item) == 1 else None
+    if name not in shelf.names(verb):
+        return item
+    own = item[name] or {} if isinstance(item, Mapping) else {}
+    beside = {key for key, param in shelf.leaf(verb, str(name)).params.items() if param.required and key in body}
+    return (
+        {name: {**{key: body[key] for key in sorted(beside)}, **own}} if beside and isinstance(own, Mapping) else item
+    )

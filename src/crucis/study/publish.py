@@ -295,6 +295,12 @@ def _number(value: float | None) -> str:
 _METHODS = {
     "paired_t": "Student's t on differences paired by seed; interval from the t distribution.",
     "permutation": "Sign-flip permutation of differences paired by seed, exact where it can be enumerated.",
+    "wilcoxon": "Wilcoxon's signed ranks of differences paired by seed, exact; Hodges-Lehmann estimate and interval.",
+    "equivalence": "Two one-sided t-tests on differences paired by seed against the margin; p small means equivalent.",
+    "rope": "Bayesian signed-rank test on differences paired by seed; shares are posterior probabilities, not p-values.",
+    "aso": "Almost stochastic order of the two samples, which ignores the pairing by seed; an upper bound by bootstrap.",
+    "welch": "Welch's t-test of two independent samples, which ignores the pairing by seed.",
+    "friedman": "Friedman's ranks over all levels; p of each pair of levels from their mean ranks.",
     "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
     "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
     "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",

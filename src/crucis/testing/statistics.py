@@ -5,6 +5,8 @@ known. What it promises for itself stands as literals in its file:
 
 - `TRUTH`: which population value a correlation estimates, `pearson`, `spearman` or `kendall` (of a bivariate normal).
 - `GIVEN`: True for a correlation that needs variables to hold constant.
+- `EXAMPLE`: values of parameters without a default (differences have the deviation 1).
+- `NULL`: the true difference at which the p of a comparison must keep its level, if not 0.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def _share(hits: int, draws: int) -> Share:
 def bind(leaf: shelf.Leaf, **params: Any) -> Estimate:
     """The leaf's function of a table alone; a stream of its own where it draws."""
     function = shelf.load(leaf)
+    params = {**leaf.constants.get("EXAMPLE", {}), **params}
     if not leaf.random:
         return lambda table: function(table, **params)
     stream = seeds.rng(0, "conformance", leaf.name)
@@ -162,7 +165,11 @@ def conformance(leaf: shelf.Leaf, *, draws: int = 2000) -> list[Finding]:
         out.append(Finding(what, found, 0.95, found.share >= 0.95 - 0.02 - 2.0 * found.se))
     if "p" in leaf.columns:
         for n in (6, 12):
-            draw = plane(n, 0.0, given) if leaf.shelf.name == "correlate" else pairs(n)
+            draw = (
+                plane(n, 0.0, given)
+                if leaf.shelf.name == "correlate"
+                else pairs(n, float(leaf.constants.get("NULL", 0.0)))
+            )
             found = false_alarms(estimate, draw, draws=draws)
             out.append(Finding(f"false alarms, n = {n}", found, 0.05, found.share <= 0.05 + 0.02 + 2.0 * found.se))
     return out
