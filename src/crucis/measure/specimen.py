@@ -58,6 +58,8 @@ class Specimen:
         data: the data set with the view of the model's own training.
         seed, depth: from which streams are derived (`depth` = stages of this verb upstream).
         inputs: role (`of`, `start`, `end` ...) -> record, or list of records of a pooled input.
+        models: role -> network in evaluation mode, or list of networks of a pooled input, for what works on several;
+            built when asked for, so what asks for none pays nothing.
         split: the split that this step was asked for.
         ctx: the engine's side of the step: folders, heartbeat, the wish to stop.
         task: data of a perturbation's own, such as a second task.
@@ -71,6 +73,7 @@ class Specimen:
     depth: int = 0
     device: str = "cpu"
     inputs: Mapping[str, Record | list[Record]] = field(default_factory=dict)
+    models: Mapping[str, nn.Module | list[nn.Module]] = field(default_factory=dict)
     split: str = "validation"
     ctx: Context | None = None
     task: Dataset | None = None
@@ -86,6 +89,23 @@ class Specimen:
         if self.model is None or self.data is None:
             raise Refusal("not_applicable", "works on a network with its data; 'of' names something else")
         return self.model, self.data
+
+    def several(self) -> tuple[list[nn.Module], Dataset]:
+        """The networks that a comparison is between: `start` and `end`, or those of a pooled `of`; and their data.
+
+        Raises:
+            Refusal: `not_applicable`, if the subject is something else; `too_few`, if it is one network.
+        """
+        if "start" in self.models and "end" in self.models:
+            found = [self.models["start"], self.models["end"]]
+        else:
+            pooled = self.models.get("of")
+            found = list(pooled) if isinstance(pooled, list) else []
+        if self.data is None or not found or any(isinstance(each, list) for each in found):
+            raise Refusal("not_applicable", "works on networks 'start' and 'end', or on the networks of a pooled 'of'")
+        if len(found) < 2:
+            raise Refusal("too_few", "a comparison needs at least two networks, and the pool has one")
+        return found, self.data  # type: ignore[return-value]
 
     def asked(self) -> Split:
         """The split that was asked for, through the seal.

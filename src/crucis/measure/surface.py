@@ -39,7 +39,7 @@ class Surface:
         self, model: nn.Module, parts: Sequence[Batch], *, batch_norm: BatchNorm = "frozen", folding: bool = True
     ) -> None:
         self._parts, self._policy = parts, batch_norm
-        net = _copy(model)
+        net = copied(model)
         if parts[0][0].dim() == 4:
             net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         net.eval().requires_grad_(False)
@@ -74,13 +74,13 @@ class Surface:
             return losses(self._net, self._parts)[0]
 
     def _recalibrate(self) -> None:
-        with _estimating(self._norms):
+        with estimating(self._norms):
             for x, _ in self._parts:
                 self._net(x)
 
 
 @contextmanager
-def _estimating(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
+def estimating(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
     """Normalisation layers collect fresh statistics, as the average over what passes, while the rest only evaluates."""
     for norm in norms:
         norm.reset_running_stats()
@@ -93,7 +93,12 @@ def _estimating(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[No
             norm.training = False
 
 
-def _copy(model: nn.Module) -> nn.Module:
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy.
+
+    Raises:
+        CrucisError: the network cannot be copied.
+    """
     try:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError) as error:

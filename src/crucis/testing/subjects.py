@@ -63,6 +63,15 @@ def model_specimen(folder: Path, *, seed: int = 0, **changes: Any) -> Any:
     return Specimen(**fields)
 
 
+def pair(folder: Path, roles: list[str], *, seed: int = 0, **changes: Any) -> Any:
+    """A specimen with one network per role; that of the first role is also its `model`."""
+    from dataclasses import replace
+
+    base = model_specimen(folder, seed=seed, **changes)
+    others = {role: network(1000 + k) for k, role in enumerate(roles[1:])}
+    return replace(base, models={roles[0]: base.model, **others})
+
+
 def record_of(result: Result, ctx: PlainContext, key: str = "0" * 64) -> Record:
     """The record that an engine would have made of a result."""
     body = {"outcome": result.outcome, "values": result.values, "uncertainty": result.uncertainty, "spec": {}}
@@ -70,8 +79,11 @@ def record_of(result: Result, ctx: PlainContext, key: str = "0" * 64) -> Record:
 
 
 def specimen(leaf: shelf.Leaf, folder: Path, *, seed: int = 0, **changes: Any) -> Any:
-    """What `leaf` works on: a network, or the record of the instrument that its literal `SUBJECT` names."""
+    """What `leaf` works on: a network, the networks of the roles that its literal `MODELS` lists, or the record of the
+    instrument that its literal `SUBJECT` names."""
     subject = leaf.constants.get("SUBJECT")
+    if "MODELS" in leaf.constants:
+        return pair(folder, leaf.constants["MODELS"], seed=seed, **changes)
     if subject is None:
         return model_specimen(folder, seed=seed, **changes)
     below = shelf.leaf("measure", subject)
