@@ -135,8 +135,9 @@ def numerics_block(found: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[st
 def body_of(draft: Draft) -> dict[str, Any]:
     """The record's body, without its seal. A refused result keeps no files.
 
-    Two notes of a result go to places of their own: `cost` (seconds by part, joined with what the engine measured) and
-    `resumed_at` (positions from which earlier attempts were taken up).
+    Some notes of a result go to places of their own: `cost` (seconds by part, joined with what the engine measured),
+    and in `attempt` `resumed_at` (positions from which earlier attempts were taken up), `executor` (`solo`, `stacked`)
+    and `company` (how many steps were computed together).
     """
     result = checked(draft.result)
     if result.outcome == "refused":
@@ -144,7 +145,7 @@ def body_of(draft: Draft) -> dict[str, Any]:
             os.unlink(f"{draft.out}/{name}")
     notes = dict(result.notes)
     cost = {**draft.cost, **notes.pop("cost", {})}
-    resumed = notes.pop("resumed_at", [])
+    resumed, executor, company = notes.pop("resumed_at", []), notes.pop("executor", "solo"), notes.pop("company", 1)
     body: dict[str, Any] = {
         "format": FORMAT,
         "key": draft.key,
@@ -157,9 +158,9 @@ def body_of(draft: Draft) -> dict[str, Any]:
         "attempt": {
             "resumed_at": _readable(resumed),
             "reactions": _readable(result.reactions),
-            "executor": "solo",
+            "executor": _readable(executor),
             "slot": None,
-            "company": 1,
+            "company": _readable(company),
             **draft.attempt,
         },
         "numerics": numerics_block(draft.numerics, draft.spec),

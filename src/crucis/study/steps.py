@@ -11,6 +11,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ def run(steps: Sequence[Step], contexts: Sequence[Context]) -> list[Result]:
 
         jobs = [_job(step, context) for step, context in zip(steps, contexts, strict=True)]
         if can_stack(jobs):
-            return [result(fitted) for fitted in fit_many(jobs, list(contexts))]
+            together = {"executor": "stacked", "company": len(jobs)}
+            found = [result(fitted) for fitted in fit_many(jobs, list(contexts))]
+            return [replace(each, notes={**each.notes, **together}) for each in found]
     return [_one(step, context) for step, context in zip(steps, contexts, strict=True)]
 
 
@@ -122,7 +125,8 @@ def _measure(step: Step, context: Context) -> Result:
         trainer = continuation(model, settings, seed, depth, context, _device(step), spec["determinism"])
     specimen = Specimen(
         model=model, data=data, seed=seed, depth=depth, device=_device(step), inputs=inputs,
-        split=spec.get("split", "validation"), ctx=context, task=task, settings=settings, trainer=trainer,
+        models=_Models(step, context), split=spec.get("split", "validation"), ctx=context, task=task,
+        settings=settings, trainer=trainer,
     )  # fmt: skip
     with _leaf(spec, verb, context) as (measure, leaf):
         return measure(specimen, **_arguments(leaf, spec["params"], context))
@@ -132,20 +136,52 @@ def _subject(step: Step, context: Context) -> tuple[nn.Module | None, Dataset | 
     """The network that the step works on, with the data of its training and the settings that trained it."""
     spec = step.spec
     models = step.hints.get("models", {})
-    role = "of" if "of" in models else next(iter(models), None)
+    role = next((name for name in ("of", "start") if name in models), next(iter(models), None))
     if role is None or isinstance(models[role], list):
-        if "net" not in spec:
-            return None, None, None
+        if "net" not in spec:  # networks of a pool are compared on the data of the first
+            first = models[role][0] if role else None
+            return None, _data(first["data"], step, first["training"]["seed"]) if first else None, None
         data = _data(spec["data"], step, spec.get("seed") or 0)
         return _fresh(spec["net"], data, spec.get("seed") or 0, 0, step, context), data, None
     made = models[role]
     training = made["training"]
     data = _data(made["data"], step, training["seed"])
+    model = _network(made, context.inputs.get(role), step, context)
+    n_train = len(_data(training["data"], step, training["seed"]).train)
+    return model, data, _settings(training, n_train, context)
+
+
+def _network(made: Mapping[str, Any], folder: Any, step: Step, context: Context) -> nn.Module:
+    """A network as one of the inputs left it."""
+    training = made["training"]
+    data = _data(made["data"], step, training["seed"])
     model = _fresh(training["net"], data, training["seed"], training["depth"], step, context)
     if made["trained"]:
-        restore(model, Path(context.inputs[role]) / "model.safetensors")
-    n_train = len(_data(training["data"], step, training["seed"]).train)
-    return model.eval(), data, _settings(training, n_train, context)
+        restore(model, Path(folder) / "model.safetensors")
+    return model.eval()
+
+
+class _Models(Mapping[str, Any]):
+    """Role -> network, or the networks of a pooled role; each made when it is asked for."""
+
+    def __init__(self, step: Step, context: Context) -> None:
+        self._step, self._context, self._made = step, context, step.hints.get("models", {})
+
+    def __getitem__(self, role: str) -> Any:
+        made, folders = self._made[role], self._context.inputs.get(role)
+        if not isinstance(made, list):
+            return _network(made, folders, self._step, self._context)
+        left = iter(folders or ())
+        return [_network(each, next(left) if each["trained"] else None, self._step, self._context) for each in made]
+
+    def __contains__(self, role: object) -> bool:
+        return role in self._made  # without making it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
 
 
 def _fresh(net: Mapping[str, Any], data: Dataset, seed: int, depth: int, step: Step, context: Context) -> nn.Module:
