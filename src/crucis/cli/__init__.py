@@ -24,6 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CrucisError as error:
         print(f"crucis: {error}", file=sys.stderr)
         return error.exit_code
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        if error.filename is None:
+            raise
+        print(f"crucis: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # the reader of a pipe has gone: nothing to say to
         sys.stderr.close()
         return 0

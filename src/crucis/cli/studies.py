@@ -213,12 +213,24 @@ def _explained(node: Any, only: str | None) -> list[str]:
         if written in (None, name):
             origin = node.origin.get(name, "written" if name in node.bound.params else "default")
             shown = node.spec["params"].get(name, value)
-            out.append(f"{name} = {json.dumps(shown, default=str, ensure_ascii=False)}  ({origin})")
+            out.append(f"{name} = {json.dumps(_written(shown), default=str, ensure_ascii=False)}  ({origin})")
     for name, origin in node.origin.items():
         if name not in node.bound.params and written in (None, name) and name in node.spec["params"]:
             out = [line for line in out if not line.startswith(f"{name} = ")]
-            out.append(f"{name} = {json.dumps(node.spec['params'][name], default=str)}  ({origin})")
+            out.append(f"{name} = {json.dumps(_written(node.spec['params'][name]), default=str)}  ({origin})")
     return out
+
+
+def _written(value: Any) -> Any:
+    """A value as a study would write it: a leaf by its name, or as `{name: parameters}`."""
+    if isinstance(value, list | tuple):
+        return [_written(item) for item in value]
+    name, params = getattr(value, "name", None), getattr(value, "params", None)
+    if isinstance(value, Mapping) and "params" in value and ("leaf" in value or "source" in value):
+        name, params = value.get("leaf") or f"code {value['source'][:12]}", value["params"]
+    if name is not None and params is not None:
+        return {name: {key: _written(inner) for key, inner in params.items()}} if params else name
+    return value
 
 
 def diff(a: argparse.Namespace) -> int:

@@ -93,6 +93,8 @@ def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | Non
     labels |= {key: f"checkpoint of {step.label}" for step in steps if step.key in compare for key in step.publishes}
     for key, label in labels.items():
         before, after = store.read(key), fresh.read(key)
+        if before is None and key in compare:
+            lines.append(f"{label} ({key[:12]}): the record in the store is damaged and is now in quarantine")
         if before is not None and after is not None and before.body["content"] != after.body["content"]:
             lines.append(f"{label} ({key[:12]}): {'; '.join(first_differences(before, after))}")
     return Comparison(len(compare), tuple(lines))
