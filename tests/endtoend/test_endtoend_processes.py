@@ -18,7 +18,7 @@ from crucis.engine.store import Store
 from crucis.study import session as sessions
 
 #: Long enough to be killed in the middle: a training with some hundred steps and a measurement of it.
-LONG = STUDY.format(seeds=2).replace("batch: 256, for: 2 epochs", "batch: 32, for: 25 epochs, evaluate_every: 5 steps")
+LONG = STUDY.format(seeds=2).replace("batch: 256, for: 2 epochs", "batch: 32, for: 30 epochs, evaluate_every: 5 steps")
 
 
 def begun(lab, store=None):
@@ -66,10 +66,10 @@ def test_killed_again_and_again_it_ends_the_same(lab, undisturbed):
     draw = random.Random(20)
     kept: dict[str, str] = {}
     kills = 0
-    for _ in range(4):
+    for delay in (0.0, draw.uniform(0.0, 0.2), draw.uniform(0.0, 0.4), draw.uniform(0.0, 0.6)):
         running = lab.process("run", "study.yaml", "--quiet", "--workers", "1")
         wait_for_work(lab, running)
-        time.sleep(draw.uniform(0.0, 1.0))
+        time.sleep(delay)
         if running.poll() is None:
             kills += 1
         with contextlib.suppress(ProcessLookupError):
@@ -78,7 +78,7 @@ def test_killed_again_and_again_it_ends_the_same(lab, undisturbed):
         now = lab.contents()
         assert kept.items() <= now.items()
         kept = now
-    assert kills >= 2
+    assert kills >= 1
     attempts = {key: body["attempt"]["id"] for key, body in lab.bodies().items()}
     last = lab("run")
     assert last.code == 0, last.all
@@ -97,7 +97,7 @@ def wait_for_work(lab, running):
 
 
 def test_ctrl_c_once_saves_and_the_next_run_goes_on(lab, undisturbed):
-    lab.write(LONG.replace("25 epochs", "400 epochs").split("analysis:")[0])
+    lab.write(LONG.replace("30 epochs", "400 epochs").split("analysis:")[0])
     running = lab.process("run", "study.yaml", "--quiet", "--workers", "1")
     wait_for_work(lab, running)
     time.sleep(0.7)
@@ -106,7 +106,8 @@ def test_ctrl_c_once_saves_and_the_next_run_goes_on(lab, undisturbed):
     assert running.returncode == 130, out + err
     assert "to go on: crucis run study.yaml" in out
     assert "Traceback" not in out + err
-    assert not [path for path in (lab.store / "leases").rglob("*") if path.is_file()]
+    held = [json.loads(path.read_bytes()) for path in (lab.store / "leases").rglob("*") if path.is_file()]
+    assert all(lease["released"] for lease in held)
     assert not list((lab.store / "failures").iterdir())
     assert list((lab.store / "scratch").iterdir())
 
