@@ -11,6 +11,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ def run(steps: Sequence[Step], contexts: Sequence[Context]) -> list[Result]:
 
         jobs = [_job(step, context) for step, context in zip(steps, contexts, strict=True)]
         if can_stack(jobs):
-            return [result(fitted) for fitted in fit_many(jobs, list(contexts))]
+            together = {"executor": "stacked", "company": len(jobs)}
+            found = [result(fitted) for fitted in fit_many(jobs, list(contexts))]
+            return [replace(each, notes={**each.notes, **together}) for each in found]
     return [_one(step, context) for step, context in zip(steps, contexts, strict=True)]
 
 
