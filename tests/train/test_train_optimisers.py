@@ -65,7 +65,7 @@ def test_every_optimiser_has_a_reference():
     assert {case.__name__ for case, _ in CASES} == set(shelf.names("optimisers"))
 
 
-@pytest.mark.parametrize(("reference", "params"), CASES, ids=str)
+@pytest.mark.parametrize(("reference", "params"), CASES, ids=lambda part: getattr(part, "__name__", str(part)))
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_equal_to_the_formula(reference, params, decay):
     rng = np.random.default_rng(1)
