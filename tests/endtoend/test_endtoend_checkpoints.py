@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from lab import clean_error
 
 from crucis.nets.weights import load_weights
 
@@ -107,3 +108,25 @@ def test_a_checkpoint_that_cannot_be_is_refused_before_the_run(lab, at, words):
     assert answer.code == 2, answer.all
     assert words in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("column", ["accuracy@at=0%", "train_accuracy@at=50%"])
+def test_a_column_that_no_checkpoint_holds_is_refused_before_the_run(lab, column):
+    lab.write(STUDY.split("  half:")[0] + f"analysis:\n  odd: {{describe: summary, of: model.{column}}}\n")
+    clean_error(lab("plan"), f"model.{column}", "measure: classification")
+
+
+def test_a_checkpoint_beyond_an_early_end_is_said_so(lab):
+    text = STUDY.split("  half:")[0].replace("4 epochs, lr: 0.05", "20 epochs, lr: 0.2, patience: 1")
+    lab.write(text + "  late: {measure: classification, of: model@at=99%}\n")
+    answer = lab("run")
+    assert answer.code == 3, answer.all
+    assert "left no checkpoint at step" in answer.err
+    assert "left no checkpoint at step" in lab("status").out
+
+    lab.write(text + "analysis:\n  odd: {describe: summary, of: model.loss@at=99%}\n", "column.yaml")
+    for _ in range(2):  # it is no reason to train again and again
+        answer = lab("run", study="column.yaml")
+        assert answer.code == 0, answer.all
+        assert "1 cached, 0 run" in answer.out
+    assert "0 missing" not in lab("plan", study="column.yaml").out

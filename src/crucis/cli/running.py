@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import CrucisError
 from ..study import session as sessions
+from ..study.readings import Readings
 from ..study.session import Session
 from .live import Live
 
@@ -113,7 +114,10 @@ def explain_failure(session: Session, key: str) -> None:
     notes = session.store.failures(key)
     last = notes[-1] if notes else {}
     label = node.label if node else key[:12]
-    print(f"failed: {label}: {last.get('code', 'unknown')}: {str(last.get('text', '')).strip()}", file=sys.stderr)
+    lost = Readings(session.plan, session.store).lost(node) if node else ""
+    print(
+        f"failed: {label}: {last.get('code', 'unknown')}: {lost or str(last.get('text', '')).strip()}", file=sys.stderr
+    )
 
 
 def options_text(a: argparse.Namespace) -> str:

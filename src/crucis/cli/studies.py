@@ -176,6 +176,9 @@ def status(a: argparse.Namespace) -> int:
     for key, state in states.items():
         if state in ("failed", "refused", "diverged"):
             print(f"  {state}: {session.plan.by_key[key].label} ({key[:12]}): {readings.why(session.plan.by_key[key])}")
+    for key, node in session.plan.by_key.items():
+        if lost := readings.lost(node):
+            print(f"  blocks what works on its checkpoint: {node.label} ({key[:12]}): {lost}")
     if any(state == "missing" for state in states.values()):
         print(f"To go on: {command(a)}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from .identity import Code, find, leaf_identity, revision, without_defaults
 from .spec import LeafRef, Ref, Stage, Study
 
 _GRAMMAR_KEYS = ("net", "data", "view", "split", "recipe")
+_AT_CHECKPOINTS = ("accuracy", "loss")  # columns of checkpoint records
 _STACKABLE = ("mlp",)  # nets for which stacked seeds are proven bitwise equal to solo runs
 
 
@@ -206,6 +208,7 @@ class _Planner:
         for ref in all_references(self.study):
             at = ref.axis("at")
             if isinstance(at, str) and ref.name in self.study.stages:
+                self._check_column(ref, at)
                 wanted.setdefault(ref.name, set()).add(at)
         for node in self.nodes.values():
             for at in wanted.get(node.instance.stage, ()):
@@ -213,6 +216,18 @@ class _Planner:
                     key, stored = checkpoint(node, at)
                     if stored and key != node.key:
                         node.read.add(next(mark for mark, made in node.marks.items() if made == key))
+
+    def _check_column(self, ref: Ref, at: str) -> None:
+        """Checkpoints hold accuracy and loss; everything else about one has to be measured."""
+        untrained = re.fullmatch(r"0+(\.0*)?%|0+(epochs|steps)", at) is not None
+        if self.study.stages[ref.name].verb != "train" or at == "last":
+            return
+        if untrained or ref.column not in _AT_CHECKPOINTS:
+            why = "nothing is recorded before training" if untrained else "a checkpoint records accuracy and loss only"
+            raise PlanError(
+                f"{ref.name}.{ref.column}@at={at}: {why}. Add a stage that measures it, for instance "
+                f"{{measure: classification, of: {ref.name}@at={at}}}, and read its column"
+            )
 
     # -- data -------------------------------------------------------------------------------------------------
 

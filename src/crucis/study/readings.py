@@ -52,6 +52,16 @@ class Readings:
             self._states[node.key] = state
         return self._states[node.key]
 
+    def lost(self, node: Node) -> str:
+        """Which wanted checkpoints a finished training ended without, in words; empty if none."""
+        notes = self.store.failures(node.key) if node.marks and self.record(node.key) is not None else []
+        if not notes or notes[-1].get("code") != "not_published":
+            return ""
+        gone = [mark for mark, key in node.marks.items() if not self.store.has(key)]
+        marks = ", ".join("best" if mark == "best" else f"step {mark}" for mark in gone)
+        last = self.record(node.key).values.get("steps")  # type: ignore[union-attr]
+        return f"it ended after step {last} and left no checkpoint at {marks}" if gone else ""
+
     def why(self, node: Node) -> str:
         """Why a step has no usable value, in words; empty if it simply has not run."""
         record = self.record(node.key)
