@@ -44,6 +44,7 @@ def test_two_wells_have_a_barrier_of_one_in_the_middle(tmp_path: Path) -> None:
     got = loss_barrier.measure(wells(tmp_path, -1.0, 1.0))
     assert got.values["height"] == pytest.approx(1.0, abs=1e-6)
     assert got.values["at"] == 0.5
+    assert got.values["excess"] == pytest.approx(8 / 15, abs=5e-3)  # mean of (x^2 - 1)^2 from -1 to 1
     assert got.values["distance"] == 2.0
     assert (got.values["pairs"], got.values["images"]) == (1, 8)
     saved = np.load(tmp_path / "out" / "barrier.npz")
@@ -54,6 +55,7 @@ def test_two_wells_have_a_barrier_of_one_in_the_middle(tmp_path: Path) -> None:
 def test_within_one_well_there_is_none(tmp_path: Path) -> None:
     got = loss_barrier.measure(wells(tmp_path, 0.8, 1.2))
     assert got.values["height"] == pytest.approx(0.0, abs=1e-6)
+    assert got.values["excess"] < -1e-3
     uphill = loss_barrier.measure(wells(tmp_path, -1.0, 1.5), baseline="highest")
     assert uphill.values["height"] == 0.0
     assert loss_barrier.measure(wells(tmp_path, -1.0, 1.5)).values["height"] > 0.3

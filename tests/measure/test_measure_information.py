@@ -69,7 +69,7 @@ def test_a_sure_network_has_no_information() -> None:
     assert fisher(net, [(x, y)], kind="empirical").trace > 0.1
 
 
-@pytest.mark.parametrize("kind", ["true", "empirical"])
+@pytest.mark.parametrize("kind", ["model", "empirical"])
 def test_batches_change_rounding_only_and_buffers_stay(kind, tmp_path: Path) -> None:
     """With batch normalisation and dropout in the network."""
     subject = subjects.model_specimen(tmp_path)

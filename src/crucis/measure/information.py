@@ -15,7 +15,7 @@ from ..errors import Refusal
 from .curvature import cross_entropy, differentiating, trained
 from .evaluate import Batch
 
-Kind = Literal["true", "empirical"]
+Kind = Literal["model", "empirical"]
 #: Numbers that the gradients of the examples at hand may hold together.
 _ROOM = 1 << 26
 
@@ -46,7 +46,7 @@ def fisher(
     model: nn.Module,
     parts: Sequence[Batch],
     *,
-    kind: Kind = "true",
+    kind: Kind = "model",
     draws: int = 1,
     generator: torch.Generator | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -55,9 +55,10 @@ def fisher(
 
     Gradients are of single examples, in evaluation mode: the square of a batch's mean gradient is another quantity
     that depends on the batch size, and normalisation in training mode changes it by orders of magnitude and moves the
-    running statistics. With `true`, labels are the model's: drawn from its own probabilities or, with `draws` 0, all
-    of them, weighted by probability (the exact expectation, at the cost of one pass per class). With `empirical` they
-    are those of the data; away from a perfect fit that is no Fisher information.
+    running statistics.With `model` (the true Fisher information) labels are the model's: drawn
+    from its own probabilities or, with `draws` 0, all of them, weighted by probability (the exact expectation, at the
+    cost of one pass per class). With `empirical` they are those of the data; away from a perfect fit that is no Fisher
+    information.
 
     Args:
         model: untouched: weights, buffers, gradients.

@@ -1,9 +1,9 @@
 """Fisher information of the network's weights: its trace, its largest diagonal entry, and the diagonal as a file.
 
 F = mean over examples of E[(d log p(label | example) / d theta)^2], on a fixed subset of the TRAINING split (the one
-on which landscapes are sampled), from gradients of single examples in evaluation mode. With `true` labels are drawn
-from the network's own probabilities; with `empirical` they are those of the data, which is no Fisher information away
-from a perfect fit (several times as large in measured cases).
+on which landscapes are sampled), from gradients of single examples in evaluation mode. With `model` labels are drawn
+from the network's own probabilities, the true Fisher information; with `empirical` they are those of the data, which is
+no Fisher information away from a perfect fit (several times as large in measured cases).
 
 Invariant under: the batch size (rounding), and buffers stay as they are. Not invariant under rescaling of weights that
 leaves the function alone.
@@ -43,7 +43,7 @@ DIAGONAL = "diagonal.safetensors"
 def measure(
     specimen: Specimen,
     *,
-    kind: Literal["true", "empirical"] = "true",
+    kind: Literal["model", "empirical"] = "model",
     draws: int = 1,
     images: int = 1000,
     batch: int = 128,
@@ -51,7 +51,7 @@ def measure(
     """Trace and diagonal of the Fisher information.
 
     Args:
-        kind: labels drawn from the model (`true`) or those of the data (`empirical`).
+        kind: labels drawn from the `model`, the true Fisher information, or those of the data (`empirical`).
         draws: labels drawn per example; 0 takes all classes, weighted by probability (exact, one pass per class).
         images: training examples; all of them if there are fewer (the column `images` says how many).
         batch: examples at once; changes nothing beyond rounding.

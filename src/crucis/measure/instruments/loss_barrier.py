@@ -2,7 +2,8 @@
 
 height = largest excess of the loss at (1 - t) start + t end over the baseline, t from 0 to 1 with both ends: the chord
 between the losses of the ends, or the higher one of them. The ends exceed the chord by nothing, so a convex path has
-the height 0. Over a pooled input (seeds, say) it is the mean over all pairs; pairs share networks, so their standard
+the height 0; excess, the mean of loss minus chord over the line, tells such paths apart (negative: convex). Over a
+pooled input (seeds, say) it is the mean over all pairs; pairs share networks, so their standard
 error is a guide only.
 
 The examples are a fixed subset of the TRAINING split of `start` (pooled: of the first network), the one on which
@@ -28,6 +29,7 @@ import numpy as np
 
 from ...errors import Refusal
 from ...numerics.barriers import barrier
+from ...numerics.curves import mean_height
 from ...numerics.hutchinson import Estimate
 from ...records import Result
 from ..evaluate import batches
@@ -39,6 +41,7 @@ from .loss_landscape import subset
 REVISION = 1
 COLUMNS = {
     "height": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
+    "excess": {"unit": "nats", "range": [None, None], "axes": [], "headline": True},
     "at": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": False},
     "distance": {"unit": "1", "range": [0, None], "axes": [], "headline": False},
     "pairs": {"unit": "count", "range": [1, None], "axes": [], "headline": False},
@@ -69,8 +72,8 @@ def measure(
         batch: examples at once; changes nothing beyond rounding.
 
     Returns:
-        `height` (nats), `at` (t in [0, 1]; 0 if nothing rises) and `distance` (Euclidean, between the parameters),
-        means over pairs. `barrier.npz`: `places` (points,), `losses` (pairs, points), `pairs` (pairs, 2) as indices
+        `height` and `excess` (nats), `at` (t in [0, 1]; 0 if nothing rises) and `distance` (Euclidean, between the
+        parameters), means over pairs. `barrier.npz`: `places` (points,), `losses` (pairs, points), `pairs` (pairs, 2) as indices
         into the pool, `distances` (pairs,).
 
     Raises:
@@ -93,9 +96,10 @@ def measure(
     if not np.isfinite(found).all() or not all(map(math.isfinite, distances)):
         raise Refusal("not_finite", f"{int((~np.isfinite(found)).sum())} of {found.size} losses are not finite")
     heights, at = zip(*(barrier(places.tolist(), row.tolist(), baseline) for row in found), strict=True)
+    excess = [mean_height(places.tolist(), row.tolist(), 1.0) - (row[0] + row[-1]) / 2 for row in found]
     values: dict[str, float] = {"pairs": len(pairs), "images": len(index)}
     uncertainty = {}
-    for name, column in (("height", heights), ("at", at), ("distance", distances)):
+    for name, column in (("height", heights), ("excess", excess), ("at", at), ("distance", distances)):
         estimate = Estimate.of(column)
         values[name] = estimate.value
         if estimate.se is not None:
