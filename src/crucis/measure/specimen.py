@@ -13,11 +13,13 @@ from ..errors import CrucisError, Refusal
 from ..records import Context, Record
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..data.dataset import Dataset, Split
 
 Probe = Callable[["nn.Module"], Mapping[str, float]]
+#: A further term of a loss: from the forward pass as a function, inputs (B, ...) and logits (B, classes) to a scalar.
+Term = Callable[[Callable[["Tensor"], "Tensor"], "Tensor", "Tensor"], "Tensor"]
 
 
 class Trained(Protocol):
@@ -46,7 +48,11 @@ class Trainer(Protocol):
     def __call__(
         self, data: Dataset, *, steps: int, probe: Probe | None, probe_at: tuple[int, ...], **changes: Any
     ) -> Trained:
-        """Train for `steps` optimiser steps; call `probe` in evaluation mode after the steps of `probe_at`."""
+        """Train for `steps` optimiser steps; call `probe` in evaluation mode after the steps of `probe_at`.
+
+        Among `changes`, `term` (network -> `Term`) makes a further term of the loss for the network that is trained;
+        what it draws from torch's global generator is part of the run. The others are parameters of the training.
+        """
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from .settings import Settings
 
 Step = Callable[[Tensor, Tensor, float], None]
 Tail = list[Callable[[], Any]]
+#: A further term of the loss: from the forward pass as a function, a batch's inputs and its logits to a scalar. Its
+#: value is not part of the recorded training loss.
+Term = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 
 
 def criterion(settings: Settings, head: Head) -> Callable[[Tensor, Tensor], Tensor]:
@@ -74,6 +77,7 @@ def compose(
     after: Tail,
     losses: list[Tensor],
     hits: list[Tensor],
+    term: Term | None = None,
 ) -> Step:
     """The step `(x, y, learning rate)`. It appends the batch's mean loss and its right answers to `losses` and `hits`;
     nothing is read from the device."""
@@ -114,4 +118,34 @@ def compose(
         hits.append(torch.stack(rights).sum())
         finish(rate)
 
+    if term is not None:
+        return _extended(run, loss_of, right_of, term, [slice(k * parts, (k + 1) * parts) for k in range(chunks)],
+                         losses, hits, finish)  # fmt: skip
     return plain if chunks == 1 else chunked
+
+
+def _extended(
+    run: Callable[[Tensor], Tensor],
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    right_of: Callable[[Tensor, Tensor], Tensor],
+    term: Term,
+    chunks: list[slice],
+    losses: list[Tensor],
+    hits: list[Tensor],
+    finish: Callable[[float], None],
+) -> Step:
+    """A step whose loss has a further term."""
+
+    def extended(x: Tensor, y: Tensor, rate: float) -> None:
+        sums, rights = [], []
+        for part in chunks:
+            logits = run(x[part])
+            loss = loss_of(logits, y[part]) / len(chunks)
+            (loss + term(run, x[part], logits) / len(chunks)).backward()
+            sums.append(loss.detach())
+            rights.append(right_of(logits, y[part]))
+        losses.append(torch.stack(sums).sum())
+        hits.append(torch.stack(rights).sum())
+        finish(rate)
+
+    return extended

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..data.dataset import Dataset
 from ..records import Context
+from .compose import Term
 from .fit import Job, fit
 from .settings import Settings, resolve
 
@@ -47,6 +48,7 @@ class Continuation:
         steps: int,
         probe: Callable[[nn.Module], Mapping[str, float]] | None = None,
         probe_at: tuple[int, ...] = (),
+        term: Callable[[nn.Module], Term] | None = None,
         **changes: Any,
     ) -> Continued:
         """Train for `steps` optimiser steps from the network's weights, which stay untouched.
@@ -55,6 +57,7 @@ class Continuation:
             data: the task, with its view applied.
             steps: optimiser steps; 0 returns an equal network.
             probe: called in evaluation mode after the steps of `probe_at` (0 is before training).
+            term: makes a further term of the loss for the network that is trained (see `compose.Term`).
             changes: parameters of `supervised` that differ from the training before.
 
         Raises:
@@ -67,6 +70,7 @@ class Continuation:
             build=lambda: copy.deepcopy(self.model), data=data,
             settings=resolve(params, len(data.train)), seed=self.seed, depth=self.depth, probe=probe,
             probe_at=tuple(probe_at), device=self.device, determinism=self.determinism, verb="perturb",
+            term=term,
         )  # fmt: skip
         fitted = fit(job, self.ctx, label="" if self.calls == 1 else str(self.calls))
         assert fitted.model is not None  # a divergence was raised

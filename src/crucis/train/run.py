@@ -21,7 +21,7 @@ from ..data.dataset import Dataset
 from ..errors import Divergence
 from ..nets.weights import restore, save_weights
 from ..records import Context, Result
-from .compose import Step, compose, tail
+from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
 from .groups import optimiser as build_optimiser
@@ -48,6 +48,8 @@ class Job:
         device: `cpu` or `cuda`, `cuda:1` ...
         determinism: `strict` or `fast`.
         verb: `train`, or `perturb` for a perturbation that trains; part of every stream's name.
+        term: makes a further term of the loss, given the network that is trained; draws of the term come from the
+            stream of the network's own draws.
     """
 
     build: Callable[[], nn.Module]
@@ -62,6 +64,7 @@ class Job:
     device: str = "cpu"
     determinism: str = "strict"
     verb: str = "train"
+    term: Callable[[nn.Module], Term] | None = None
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -146,9 +149,10 @@ class Run:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
         after = tail(self.optimiser, live, self.settings, average)
+        term = None if self.job.term is None else self.job.term(self.model)
         return compose(
             forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
-            self.losses, self.hits,
+            self.losses, self.hits, term,
         )  # fmt: skip
 
     def fold(self) -> None:
