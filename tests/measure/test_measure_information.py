@@ -63,6 +63,15 @@ def test_drawn_labels_estimate_the_expectation() -> None:
     np.testing.assert_allclose(flat(drawn.diagonal), flat(exact.diagonal), rtol=0.15)
 
 
+def test_of_a_sure_network_one_draw_is_nearly_enough() -> None:
+    """Plain draws would nearly all be the likeliest label, and miss most of the trace."""
+    net, x, y = regression(scale=4.0, count=300)
+    exact = fisher(net, [(x, y)], draws=0).trace
+    found = [fisher(net, [(x, y)], generator=streams.generator(k, "labels")).trace for k in range(12)]
+    assert np.mean(found) == pytest.approx(exact, rel=0.03)
+    assert np.std(found) < 0.1 * exact
+
+
 def test_a_sure_network_has_no_information() -> None:
     net, x, y = regression(scale=1e4)
     assert fisher(net, [(x, y)], generator=streams.generator(0, "labels")).trace == pytest.approx(0.0, abs=1e-12)

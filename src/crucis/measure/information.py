@@ -55,23 +55,23 @@ def fisher(
 
     Gradients are of single examples, in evaluation mode: the square of a batch's mean gradient is another quantity
     that depends on the batch size, and normalisation in training mode changes it by orders of magnitude and moves the
-    running statistics.With `model` (the true Fisher information) labels are the model's: drawn
-    from its own probabilities or, with `draws` 0, all of them, weighted by probability (the exact expectation, at the
-    cost of one pass per class). With `empirical` they are those of the data; away from a perfect fit that is no Fisher
-    information.
+    running statistics. With `model` (the true Fisher information) labels are the model's, each counted
+    with its probability: the likeliest one, and `draws` drawn from the others; with `draws` 0 all of them (the exact
+    expectation, at the cost of one pass per class). With `empirical` they are those of the data; away from a perfect
+    fit that is no Fisher information.
 
     Args:
         model: untouched: weights, buffers, gradients.
         parts: examples in batches; their cut changes nothing beyond rounding.
         kind: see above.
-        draws: labels drawn per example.
+        draws: labels drawn per example besides the likeliest; unbiased for any number.
         generator: on the CPU; needed for drawing.
         tick: called after each batch.
 
     Raises:
         Refusal: `not_finite`, `not_applicable`.
 
-    Cost: one backward pass per example and label.
+    Cost: one backward pass per example and label (1 + `draws`, or the number of classes).
     """
     params = {name: value.detach() for name, value in trained(model).items()}
     diagonal = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in params.items()}
@@ -111,11 +111,17 @@ def _labels(
         for label in range(odds.shape[1]):
             yield torch.full_like(y, label), odds[:, label]
         return
+    # The likeliest label is not drawn but counted with its probability, and the draws are among the others: of a sure
+    # network they would nearly all be that label, and the few others, which make most of the trace, would be left out.
+    likeliest = odds.argmax(1, keepdim=True)
+    yield likeliest[:, 0], odds.gather(1, likeliest)[:, 0]
+    others = odds.scatter(1, likeliest, 0.0)
+    rest = others.sum(1)
     # One uniform number per example and draw, in the order of the examples: their cut into batches does not matter.
-    places = torch.rand((len(y), draws), generator=generator, dtype=torch.float64).to(y.device)
-    drawn = torch.searchsorted(odds.cumsum(1), places, right=True).clamp_(max=odds.shape[1] - 1)
+    places = torch.rand((len(y), draws), generator=generator, dtype=torch.float64).to(y.device) * rest[:, None]
+    drawn = torch.searchsorted(others.cumsum(1), places, right=True).clamp_(max=odds.shape[1] - 1)
     for column in drawn.unbind(1):
-        yield column, torch.full((len(y),), 1 / draws, dtype=torch.float64, device=y.device)
+        yield column, rest / draws
 
 
 class _Taker:

@@ -1,13 +1,14 @@
 """Fisher information of the network's weights: its trace, its largest diagonal entry, and the diagonal as a file.
 
 F = mean over examples of E[(d log p(label | example) / d theta)^2], on a fixed subset of the TRAINING split (the one
-on which landscapes are sampled), from gradients of single examples in evaluation mode. With `model` labels are drawn
-from the network's own probabilities, the true Fisher information; with `empirical` they are those of the data, which is
-no Fisher information away from a perfect fit (several times as large in measured cases).
+on which landscapes are sampled), from gradients of single examples in evaluation mode. With `model`, the
+true Fisher information, labels are the network's: the likeliest one and `draws` others, drawn, each counted with its
+probability. With `empirical` they are those of the data, which is no Fisher information away from a perfect fit
+(several times as large in measured cases).
 
 Invariant under: the batch size (rounding), and buffers stay as they are. Not invariant under rescaling of weights that
 leaves the function alone.
-Cost: one backward pass per example and drawn label.
+Cost: one backward pass per example and label.
 Source: R. A. Fisher, 1925 (doi:10.1017/S0305004100009580); on the two kinds F. Kunstner, L. Balles, P. Hennig, 2019
 (arXiv:1905.12558).
 Reference case: for softmax regression the true Fisher information is the Hessian of the loss.
@@ -28,7 +29,7 @@ from ..pulse import pulse
 from ..specimen import Specimen
 from .loss_landscape import subset
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 COLUMNS = {
     "trace": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
@@ -52,7 +53,7 @@ def measure(
 
     Args:
         kind: labels drawn from the `model`, the true Fisher information, or those of the data (`empirical`).
-        draws: labels drawn per example; 0 takes all classes, weighted by probability (exact, one pass per class).
+        draws: labels drawn per example besides the likeliest one; 0 takes all classes (exact, one pass per class).
         images: training examples; all of them if there are fewer (the column `images` says how many).
         batch: examples at once; changes nothing beyond rounding.
 

@@ -73,8 +73,8 @@ def measure(
 
     Returns:
         `height` and `excess` (nats), `at` (t in [0, 1]; 0 if nothing rises) and `distance` (Euclidean, between the
-        parameters), means over pairs. `barrier.npz`: `places` (points,), `losses` (pairs, points), `pairs` (pairs, 2) as indices
-        into the pool, `distances` (pairs,).
+        parameters), means over pairs. `barrier.npz`: `places` (points,), `losses` (pairs, points), `pairs` (pairs, 2)
+        as indices into the pool, `distances` (pairs,).
 
     Raises:
         Refusal: `not_applicable` for networks of different shapes or a subject of another kind, `too_few`,
