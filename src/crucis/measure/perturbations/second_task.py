@@ -4,24 +4,37 @@ retention(k) = accuracy_A(k) / accuracy_A(0), where k counts optimiser steps on 
 of the data set, on the examples of task A in the split that was asked for. AURC is the area under the broken line
 through (0, 1) and the recorded steps, from 0 to min(500, largest recorded step), divided by that length.
 
-Cost: max(record_at) optimiser steps, and one pass over the split per recorded step.
-Source: retention and its area as in the PERSIST protocol; step-wise evaluation is nobody's invention.
-Reference case: constant accuracy gives an AURC of 1.
+Elastic weight consolidation (`ewc`) adds lambda / 2 x sum of F (theta - theta*)^2 with the diagonal of the true Fisher
+information on the first task's training examples. `strength` is lambda x trace(F), since lambda alone means something
+else with every way of estimating F: as if all weights were held by springs of that stiffness together. Penalties
+stiffer than 2 / learning rate on one weight make plain gradient descent diverge; that is recorded as such.
+
+Cost: max(record_at) optimiser steps, and one pass over the split per recorded step. `ewc`: two backward passes per
+example of `images` beforehand; `lwf`: a third more per step; `replay`: twice as much per step.
+Source: retention and its area as in the PERSIST protocol; ewc: J. Kirkpatrick et al., 2017
+(doi:10.1073/pnas.1611835114); lwf: Z. Li, D. Hoiem, 2016 (arXiv:1606.09282); replay: A. Robins, 1995
+(doi:10.1080/09540099550039318).
+Reference case: constant accuracy gives an AURC of 1; `strength: 0` is `naive`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
+from ... import seeds, streams
 from ...errors import CrucisError, Refusal
 from ...numerics.curves import mean_height
 from ...records import Result
-from ..evaluate import Scores, accuracy_and_loss
+from .. import strategies
+from ..evaluate import Scores, accuracy_and_loss, batches
+from ..information import fisher
+from ..pulse import pulse
 from ..specimen import Probe, Specimen, Trained
 
 REVISION = 1
@@ -35,31 +48,46 @@ COLUMNS = {
     "accuracy_b": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": True},
 }
 EXAMPLE = {"record_at": [2, 5, 20]}
+LIMITS = {
+    "strength": "[0, 1000000000]", "images": "[1, 10000000]", "memory": "[1, 10000000]", "temperature": "(0, 1000]",
+}  # fmt: skip
 BATCH = 256
 HORIZON = 500
+#: Strength of each strategy that has one, unless it is written.
+STRENGTH = {"ewc": 100.0, "lwf": 1.0, "replay": 1.0}
 
 
 def perturb(
     specimen: Specimen,
     *,
-    strategy: Literal["naive"] = "naive",
+    strategy: Literal["naive", "ewc", "cosine", "replay", "lwf"] = "naive",
     record_at: list[int] = [10, 25, 50, 100, 250, 500],  # noqa: B006 - a literal that the language reads, never changed
+    strength: float | None = None,
+    images: int = 1000,
+    memory: int = 200,
+    temperature: float = 2.0,
 ) -> Result:
     """Train on task B from the weights of task A and watch task A.
 
     Args:
-        strategy: `naive` trains on and does nothing against forgetting.
+        strategy: `naive` trains on and does nothing against forgetting; `ewc` holds weights by how much the first task
+            is informed about them; `cosine` lets the learning rate fall to 0 along half a cosine; `replay` mixes in
+            remembered examples of the first task; `lwf` keeps the old network's answers to the new inputs.
         record_at: optimiser steps, increasing, from 1 on; the largest is the length of training.
+        strength: `ewc`: lambda x trace(F), 100 if not given; `replay` and `lwf`: weight of the further term beside the
+            new task's own loss, 1 if not given; the others have none.
+        images: examples of the first task from which `ewc` estimates F; all if there are fewer.
+        memory: examples of the first task that `replay` remembers, classes as even as possible; all if there are fewer.
+        temperature: by which `lwf` divides logits.
 
     Returns:
         Columns as declared; standard errors: binomial for accuracies, of a paired ratio for retention. The trained
-        network's files are those of the trainer.
+        network's files are those of the trainer. `notes.strategy` says lambda, trace(F) and the like.
 
     Raises:
         Refusal: `accuracy_zero` if task A was never known, `not_finite`, `sealed`, `too_few`, `not_applicable`.
         CrucisError: `record_at` is empty, not increasing or starts below 1.
     """
-    del strategy  # one value so far; it is part of the step's identity
     if not record_at or record_at[0] < 1 or any(b <= a for a, b in pairwise(record_at)):
         raise CrucisError(f"record_at needs increasing steps from 1 on, got {record_at}")
     model, data = specimen.network()
@@ -74,8 +102,44 @@ def perturb(
     if before.accuracy == 0.0:
         raise Refusal("accuracy_zero", "no example of task A is right before task B, so retention is undefined")
     probe = _probe(before, lambda net: score(net, split_a, data))
-    trained = specimen.trainer(specimen.task, steps=record_at[-1], probe=probe, probe_at=(0, *record_at))
-    return _result(trained, record_at, before, score(trained.model, split_b, specimen.task))
+    force = STRENGTH.get(strategy, 0.0) if strength is None else strength
+    changes, notes = _against(specimen, strategy, force, images, memory, temperature)
+    trained = specimen.trainer(specimen.task, steps=record_at[-1], probe=probe, probe_at=(0, *record_at), **changes)
+    result = _result(trained, record_at, before, score(trained.model, split_b, specimen.task))
+    return replace(result, notes={"strategy": notes}) if notes else result
+
+
+def _against(
+    specimen: Specimen, strategy: str, strength: float, images: int, memory: int, temperature: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the trainer is told beyond the task, and what the record notes of it."""
+    model, data = specimen.network()
+    names = specimen.seed, "perturb", specimen.depth, strategy
+    if strategy == "cosine":
+        return {"schedule": "cosine"}, {}
+    if strategy == "naive" or strength == 0.0:
+        return {}, {}
+    if strategy == "ewc":
+        index = np.sort(seeds.rng(*names, "images").permutation(len(data.train))[:images])
+        parts = batches(data.train.take(index), data.mean, data.std, batch=BATCH, device=specimen.device)
+        labels = streams.generator(*names, "labels")
+        found = fisher(model, parts, generator=labels, tick=pulse(specimen.ctx))
+        if found.trace == 0.0:
+            raise Refusal("degenerate", "no example of task A has a gradient, so there is nothing to hold on to")
+        weight = strength / found.trace
+        stiffest = weight * max(float(part.max()) for part in found.diagonal.values())
+        told = {"lambda": weight, "fisher_trace": found.trace, "strength": strength, "images": len(index)}
+        told["stiffest"] = stiffest  # times the learning rate above about 2, and descent must diverge
+        return {"term": strategies.elastic(model, found.diagonal, weight)}, told
+    if strategy == "replay":
+        index = strategies.memory(data.train, memory, seeds.rng(*names, "memory"))
+        ((x, y),) = batches(
+            data.train.take(index), data.mean, data.std, batch=len(index), device=specimen.device
+        )  # fmt: skip
+        return {"term": strategies.replayed(x, y, strength)}, {"strength": strength, "memory": len(index)}
+    classes = np.unique(data.train.y).tolist()
+    term = strategies.distilled(model, classes, strength, temperature)
+    return {"term": term}, {"strength": strength, "temperature": temperature, "classes": len(classes)}
 
 
 def _probe(before: Scores, score: Any) -> Probe:
