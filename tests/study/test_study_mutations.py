@@ -26,7 +26,7 @@ factors:
     mlp: {net: mlp, family: mlp, for: 3 epochs}
     own: {net: {mlp: {widths: [128, 128]}}, family: mlp, for: 10 steps}
     gen: {generate: grid, of: resnet_cifar, depth: [20, 32], fields: {family: res, for: plateau}}
-  data: [digits, spirals]
+  data: [digits, shapes]
   lr: [0.1, 3e-2]
 only: {arch.family: [mlp, res]}
 except: [{arch: own, lr: 0.1}]

@@ -17,7 +17,7 @@ STUDY = """
 study: s
 factors:
   net: [mlp, convnet, {wrn: {depth: 10, widen: 1}}]
-  data: [digits, spirals]
+  data: [digits, shapes]
 seeds: 5
 stages:
   model: {train: supervised, net: $net, data: $data, for: 2 epochs}
