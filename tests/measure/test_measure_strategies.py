@@ -121,9 +121,9 @@ def test_distillation_is_least_where_nothing_changed() -> None:
     (gradient,) = torch.autograd.grad(value, [logits])
     np.testing.assert_allclose(gradient.numpy(), 0.0, atol=1e-6)
     p = (logits.detach()[:, [0, 2]] / 2).softmax(1)
-    assert float(value) == pytest.approx(1.5 * 4 * float(-(p * p.log()).sum(1).mean()), rel=1e-6)
+    assert value.item() == pytest.approx(1.5 * 4 * float(-(p * p.log()).sum(1).mean()), rel=1e-6)
     moved = (logits.detach() + torch.randn(7, 6, generator=streams.generator(1, "x"))).requires_grad_()
-    assert float(term(net, x, moved)) > float(value)
+    assert term(net, x, moved).item() > value.item()
     (gradient,) = torch.autograd.grad(term(net, x, moved), [moved])
     assert float(gradient[:, [1, 3, 4, 5]].abs().sum()) == 0.0
 

@@ -54,7 +54,7 @@ LIMITS = {
 BATCH = 256
 HORIZON = 500
 #: Strength of each strategy that has one, unless it is written.
-STRENGTH = {"ewc": 100.0, "lwf": 1.0, "replay": 1.0}
+STRENGTH = {"ewc": 300.0, "lwf": 1.0, "replay": 1.0}
 
 
 def perturb(
@@ -74,7 +74,7 @@ def perturb(
             is informed about them; `cosine` lets the learning rate fall to 0 along half a cosine; `replay` mixes in
             remembered examples of the first task; `lwf` keeps the old network's answers to the new inputs.
         record_at: optimiser steps, increasing, from 1 on; the largest is the length of training.
-        strength: `ewc`: lambda x trace(F), 100 if not given; `replay` and `lwf`: weight of the further term beside the
+        strength: `ewc`: lambda x trace(F), 300 if not given; `replay` and `lwf`: weight of the further term beside the
             new task's own loss, 1 if not given; the others have none.
         images: examples of the first task from which `ewc` estimates F; all if there are fewer.
         memory: examples of the first task that `replay` remembers, classes as even as possible; all if there are fewer.
