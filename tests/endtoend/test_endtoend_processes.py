@@ -66,7 +66,7 @@ def test_killed_again_and_again_it_ends_the_same(lab, undisturbed):
     draw = random.Random(20)
     kept: dict[str, str] = {}
     kills = 0
-    for delay in (0.0, draw.uniform(0.0, 0.2), draw.uniform(0.0, 0.4), draw.uniform(0.0, 0.6)):
+    for delay in (0.0, draw.uniform(0.0, 0.3), draw.uniform(0.0, 0.6)):
         running = lab.process("run", "study.yaml", "--quiet", "--workers", "1")
         wait_for_work(lab, running)
         time.sleep(delay)
