@@ -16,6 +16,7 @@ from crucis.seeds import rng
 from crucis.stats import power, signed_ranks
 from crucis.stats.compare import wilcoxon
 from crucis.stats.table import Pairs
+from crucis.study.load import check_study
 
 
 def of(d, **params):
@@ -114,3 +115,29 @@ def test_announced_power(n, alpha):
 def test_what_it_can_never_reach():
     assert power.detectable_ranks(5, 0.05) is None and power.detectable_ranks(1, 0.05) is None
     assert signed_ranks.level(5, 0.05) == 0.0 and signed_ranks.level(6, 0.05) == 2 / 64
+
+
+STUDY = """\
+study: s
+factors:
+  arch: {a: {net: mlp}, b: {net: {mlp: {widths: [8]}}}}
+seeds: SEEDS
+stages:
+  model: {train: supervised, net: $arch.net, data: spirals, for: 2 epochs}
+analysis:
+  which: {compare: LEAF, of: model.accuracy, between: arch, against: a}
+claims:
+  c: which.p@arch=b < 0.05
+"""
+
+
+@pytest.mark.parametrize(
+    ("leaf", "seeds", "fault"), [("wilcoxon", 5, True), ("wilcoxon", 6, False), ("paired_t", 5, False)]
+)
+def test_a_study_that_cannot_reach_its_level_is_refused_before_it_runs(tmp_path, leaf, seeds, fault):
+    path = tmp_path / "s.yaml"
+    path.write_text(STUDY.replace("LEAF", leaf).replace("SEEDS", str(seeds)), encoding="utf-8")
+    _, faults = check_study(path)
+    texts = [str(one) for one in faults if not one.note]
+    assert any("two-sided wilcoxon on 5 seeds has no p below 0.0625" in text for text in texts) == fault
+    assert fault or not texts

@@ -55,16 +55,34 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """Rows that hold every level of the treated factor: `values` (rows, levels); `a` and `b` are two of its columns.
+
+    `torn` is the number of planned rows that lack a level and so are not among them.
+    """
+
+    values: Array
+    a: int
+    b: int
+    torn: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", finite(self.values, "blocks", 2))
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Paired values: `a[i]` under the treatment and `b[i]` under the reference agree in everything else, (n,).
 
-    `family` is the number of tests that are corrected together; it enters the smallest detectable effect.
+    `family` is the number of tests that are corrected together; it enters the smallest detectable effect. `blocks`
+    holds all levels, for leaves that declare `BLOCKS = True`.
     """
 
     a: Array
     b: Array
     labels: tuple[str, ...] = ()
     family: int = 1
+    blocks: Blocks | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "a", finite(self.a, "a"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..stats.table import Pairs, Sample
+from ..stats.table import Blocks, Pairs, Sample
+from .binding import leaf_of
 from .derived import Columns
 from .results import Reason
 from .rows import Series, Task, finish, in_order, mean_of, name_of, restrict
@@ -29,11 +31,33 @@ def compare(one: Series, each: dict[str, str], analysis: Analysis, columns: Colu
         pairs = [(level, analysis.against) for level in levels if level != analysis.against]
     else:
         pairs = [(later, earlier) for i, later in enumerate(levels) for earlier in levels[:i]]
+    whole = any(leaf_of(columns.study, ref).constants.get("BLOCKS") for ref in analysis.leaves)
+    values, torn = _blocks([groups[level] for level in levels], analysis, columns) if whole else ([], 0)
     out = []
     for level, reference in pairs:
         axes = {**one.axes, **each, between: level, "against": reference}
-        out.append(_pair(axes, groups.get(level, []), groups.get(reference, []), analysis, columns))
+        task = _pair(axes, groups.get(level, []), groups.get(reference, []), analysis, columns)
+        if whole and isinstance(task.table, Pairs):
+            table = np.array(values, dtype=np.float64).reshape(-1, len(levels))
+            blocks = Blocks(table, levels.index(level), levels.index(reference), torn)
+            task.table = replace(task.table, blocks=blocks)
+        out.append(task)
     return out
+
+
+def _blocks(groups: Sequence[Column], analysis: Analysis, columns: Columns) -> tuple[list[list[float]], int]:
+    """Rows that hold every level (units are averaged), and how many planned rows lack one."""
+    kept: dict[str, list[list[float]]] = {}
+    torn = 0
+    for index, (frame, parts) in enumerate(align(groups)):
+        if frame.excluded:
+            continue
+        if not all(part.present for part in parts):
+            torn += 1
+            continue
+        unit = label_of(frame.axes, analysis.unit, columns.source) if analysis.unit else str(index)
+        kept.setdefault(unit or name_of(frame.axes), []).append([float(part.value or 0.0) for part in parts])
+    return [[mean_of(column) for column in zip(*rows, strict=True)] for rows in kept.values()], torn
 
 
 def _pair(axes: dict[str, str], left: Column, right: Column, analysis: Analysis, columns: Columns) -> Task:
