@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -139,7 +140,9 @@ class _Taker:
         """Parameter name -> (B, *shape)."""
         if self.vectorised:
             try:
-                return self._many(self._params, x, y)
+                with warnings.catch_warnings():  # some operations are vectorised by a loop, and torch says so each time
+                    warnings.filterwarnings("ignore", message="There is a performance drop")
+                    return self._many(self._params, x, y)
             except torch.OutOfMemoryError:
                 raise
             except (RuntimeError, NotImplementedError, ValueError):
