@@ -48,7 +48,8 @@ class Fault:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        head = " ".join(part for part in (place, self.path) if part)
+        # A key of broken YAML may span lines; a fault is one line.
+        head = " ".join(" ".join(part.split()) for part in (place, self.path) if part)
         body = f"{head}: {self.text}" if head else self.text
         return f"note: {body}" if self.note else body
 

@@ -164,6 +164,11 @@ def read_leaf(shelf: Shelf, path: Path, name: str, *, own: bool = False) -> Leaf
     constants = _constants(tree)
     function = functions[shelf.entry]
     doc = "\n".join(filter(None, (ast.get_docstring(tree), ast.get_docstring(function))))
+    columns = constants.get("COLUMNS", {})
+    if not isinstance(columns, dict) or not all(isinstance(about, dict) for about in columns.values()):
+        raise SourceError(
+            f'{name}: COLUMNS must be a mapping such as {{"slope": {{"unit": "1", "range": [None, None]}}}}'
+        )
     return Leaf(
         name, shelf, path, shelf.entry, _params(function, constants, doc, name), doc,
         str(constants.get("REVISION", 0)), constants.get("COLUMNS", {}), constants, own,

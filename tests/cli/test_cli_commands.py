@@ -193,7 +193,8 @@ def test_table_in_three_forms_and_from_python(finished):
     read = list(csv.DictReader(io.StringIO(finished("table", "--format", "csv").out)))
     assert [float(row["model.loss"]) for row in read] == [row["model.loss"] for row in rows]
     text = finished("table").out.splitlines()
-    assert len(text) == 5
+    assert len(text) == 6
+    assert text[-1].endswith("columns of curves are in --format csv and json.")
     assert text[0].split()[:2] == ["net", "seed"]
 
     frame = crucis.table(finished.folder / "study.yaml")

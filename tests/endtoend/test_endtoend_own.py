@@ -66,7 +66,7 @@ def train(job, ctx, *, length: str = "3 epochs", batch: int = 32, lr: float = 0.
 '''
 ESTIMATE = '''\
 """Range of a sample."""
-COLUMNS = {"range": {"unit": "same", "range": [0, None], "axes": [], "headline": True}}
+COLUMNS = {"range": {"unit": "same", "range": [0, None], "axes": [], "headline": True, "exact": True}}
 
 
 def estimate(table, *, factor: float = 1.0):

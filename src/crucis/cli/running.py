@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +16,8 @@ from ..study import session as sessions
 from ..study.readings import Readings
 from ..study.session import Session
 from .live import Live
+
+_SEALED = 4  # exit code: nothing failed, but steps are blocked or sealed
 
 
 def opened(a: argparse.Namespace) -> Session:
@@ -94,10 +98,13 @@ def _run(
     if stages or cells:
         print("A part of the plan was run; no claim is judged until the plan is whole.")
         return outcome.exit_code
-    if outcome.sealed:
-        print(f"{len(outcome.sealed)} steps wait for the seal. When the analysis stands: crucis unseal {a.study}")
+    sealed = {node.key for node in session.plan.nodes if node.sealed and not session.circumstance.unsealed}
+    if sealed:
+        print(
+            f"{len(sealed)} steps wait for the seal. When the analysis stands: crucis unseal {a.study}{options_text(a)}"
+        )
     finish(session)
-    return outcome.exit_code
+    return outcome.exit_code or (_SEALED if sealed else 0)
 
 
 def finish(session: Session) -> None:
@@ -106,6 +113,8 @@ def finish(session: Session) -> None:
     for line in sessions.verdict_lines(session):
         print(line)
     print(f"Report: {page}")
+    if session.store.path.resolve().parent != session.study.folder.resolve():
+        print(f"Store: {session.store.path}")
 
 
 def explain_failure(session: Session, key: str) -> None:
@@ -115,9 +124,18 @@ def explain_failure(session: Session, key: str) -> None:
     last = notes[-1] if notes else {}
     label = node.label if node else key[:12]
     lost = Readings(session.plan, session.store).lost(node) if node else ""
-    print(
-        f"failed: {label}: {last.get('code', 'unknown')}: {lost or str(last.get('text', '')).strip()}", file=sys.stderr
-    )
+    text = lost or f"{str(last.get('text', '')).strip()}{raised_at(last)}"
+    print(f"failed: {label}: {last.get('code', 'unknown')}: {text} (crucis show {key[:12]})", file=sys.stderr)
+
+
+def raised_at(note: Mapping[str, Any]) -> str:
+    """` (net.py, line 7, in forward)`: where a failure was raised, from its traceback; the user's file first."""
+    frames = re.findall(r'File "([^"]+)", line (\d+), in (\S+)', str(note.get("traceback") or ""))
+    if not frames:
+        return ""
+    own = [frame for frame in frames if f"{os.sep}code{os.sep}" in frame[0]]
+    path, line, function = (own or frames)[-1]
+    return f" ({Path(path).name}, line {line}, in {function})"
 
 
 def options_text(a: argparse.Namespace) -> str:

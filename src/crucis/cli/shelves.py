@@ -69,11 +69,25 @@ def show(a: argparse.Namespace) -> int:
         from ..api import find_record, find_root
         from ..engine.store import Store
 
-        record = find_record(Store(find_root(a.store)), a.what)
+        store = Store(find_root(a.store))
+        if _failed(store, a.what):
+            return 0
+        record = find_record(store, a.what)
         print(json.dumps(record.body, indent=2, sort_keys=True, ensure_ascii=False))
         return 0
     known = [leaf for name in shelf.SHELVES for leaf in shelf.names(name)] + list(_protocols())
     raise CrucisError(f"'{a.what}' is no leaf, study file or record.{did_you_mean(a.what, known)}")
+
+
+def _failed(store: Any, beginning: str) -> bool:
+    """Print the failures of a step that has no record; whether there were any."""
+    found = sorted(path.name for path in (store.path / "failures").glob(f"{beginning}*"))
+    if len(found) != 1 or store.has(found[0]):
+        return False
+    for number, note in enumerate(store.failures(found[0]), 1):
+        print(f"try {number}: {note.get('class')}, {note.get('code')}: {note.get('text')}")
+        print(note.get("traceback") or "")
+    return True
 
 
 def _leaf_page(leaf: shelf.Leaf) -> None:

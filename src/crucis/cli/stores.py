@@ -47,6 +47,9 @@ def reproduce(a: argparse.Namespace) -> int:
     """Compute records again in an empty store and compare them bit for bit with the ones that are there."""
     from ..study.reproduction import reproduce_record, reproduce_study
 
+    if a.runs < 1:
+        raise CrucisError(f"--runs {a.runs}: at least one run is needed")
+
     if _is_key(a.what):
         from ..engine.store import Store
 

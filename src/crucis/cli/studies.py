@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ factors: {net: [mlp, convnet]}
 stages:
   model: {train: supervised, net: $net, data: digits, for: 10 epochs}
 analysis:
-  which: {compare: paired_t, of: model.accuracy, between: net}
+  which: {compare: paired_t, of: model.accuracy, between: net, against: mlp}
 claims:
   convnet-wins: which.effect@net=convnet > 0
 """
@@ -265,7 +266,10 @@ def table(a: argparse.Namespace) -> int:
         writer.writerow(columns)
         writer.writerows([["" if cell is None else cell for cell in row] for row in rows])
     else:
-        _print_table(columns, rows)
+        shown = [i for i, name in enumerate(columns) if not re.search(r"\.(curve|reach)@", name)]
+        _print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
+        if len(shown) < len(columns):
+            print(f"{len(columns) - len(shown)} columns of curves are in --format csv and json.")
     return 0
 
 

@@ -171,7 +171,10 @@ class _Call:
     def __call__(self, table: Any) -> dict[str, float | None]:
         # The stream is named after the leaf alone: renaming an analysis must not change a number.
         stream = (seeds.rng(0, "analysis", self.leaf.name),) if self.leaf.random else ()
-        return _checked(self.function(table, *stream, **self.params))
+        values = _checked(self.function(table, *stream, **self.params))
+        if self.leaf.own:
+            _as_declared(self.leaf, values)
+        return values
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, float | None]:
@@ -184,6 +187,17 @@ def _checked(values: Mapping[str, Any]) -> dict[str, float | None]:
             raise Refusal("not_finite", f"{name} is {number}")
         out[name] = number
     return out
+
+
+def _as_declared(leaf: shelf.Leaf, values: Mapping[str, Any]) -> None:
+    """A user's estimate returns the columns that its file declares, neither more nor fewer."""
+    wrong = sorted(values.keys() ^ leaf.columns.keys())
+    if wrong:
+        raise Refusal(
+            "inconsistent",
+            f"{leaf.name} declares {', '.join(leaf.columns) or 'no column'} in COLUMNS and returned "
+            f"{', '.join(values) or 'nothing'}; {', '.join(wrong)} must be in both",
+        )
 
 
 def _call(study: Study, analysis: Analysis, ref: LeafRef) -> _Call:
@@ -268,7 +282,7 @@ def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> Analysis
     return AnalysisResult(
         analysis.name, analysis.verb, tuple(_method(ref) for ref in analysis.leaves), rows,
         {name: _unit(study, analysis, about) for name, about in columns.items()},
-        {name: _kind(name, about) for name, about in columns.items()},
+        {name: _kind(name, about, analysis.verb == "estimate") for name, about in columns.items()},
         {name: (about["interval"][0], about["interval"][1]) for name, about in columns.items() if "interval" in about},
         analysis.family or analysis.name, size, analysis.correction if tested else "none", analysis.confidence,
         analysis.exploratory, _notes(analysis, rows, size, tested),
@@ -276,10 +290,12 @@ def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> Analysis
     )  # fmt: skip
 
 
-def _kind(name: str, about: Mapping[str, Any]) -> str:
+def _kind(name: str, about: Mapping[str, Any], own: bool) -> str:
     if name in ("p", "p_raw"):
         return "p"
-    return "estimate" if "interval" in about else "exact"
+    # What a user's file estimates has an uncertainty, said or not; only counts and declared facts are exact.
+    exact = not own or about.get("exact") or about.get("unit") == "count"
+    return "estimate" if "interval" in about or not exact else "exact"
 
 
 def _unit(study: Study, analysis: Analysis, about: Mapping[str, Any]) -> str:

@@ -251,6 +251,8 @@ class _Judge:
             return Unknown(f"{column} cannot be known with n = {row.n}")
         kind = result.kinds.get(column, "exact")
         low, high = value, value
+        if kind == "estimate" and column not in result.intervals:
+            return Unknown(f"{column} is {value:.4g} and has no interval (COLUMNS can name one), so nothing is decided")
         if kind == "estimate":
             ends = [row.values.get(name) for name in result.intervals[column]]
             low, high = (-math.inf if ends[0] is None else ends[0]), (math.inf if ends[1] is None else ends[1])

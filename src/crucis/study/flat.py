@@ -49,9 +49,17 @@ def _named(stage: str, values: Mapping[str, Any], spent: Mapping[str, Any]) -> I
             yield f"{stage}.{name}", found
 
 
+def _order(label: str) -> tuple[float, str]:
+    """Numbers by value, words behind them."""
+    try:
+        return float(label.rstrip("%")), label
+    except ValueError:
+        return float("inf"), label
+
+
 def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        for label, inner in value.items():
+        for label, inner in sorted(value.items(), key=lambda item: _order(item[0])):
             yield from _walk(f"{name}@{label}", inner)
     else:
         yield name, value

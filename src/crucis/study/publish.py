@@ -150,7 +150,10 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
         return None
     lines = found.lines
     amendments = tuple(
-        c.Amendment(str(line["time"])[:10], "the registered text changed", bool(line["results"])) for line in lines[1:]
+        c.Amendment(
+            str(line["time"])[:10], f"the registered text changed, digest {line['digest'][:12]}", bool(line["results"])
+        )
+        for line in lines[1:]
     )
     notes = []
     if lines[0]["results"]:
@@ -160,8 +163,12 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
         )
     if found.extended:
         notes.append("Seeds were added after results existed: p-values are of a study extended after looking.")
-    unsealed = sum(line["study"] == registry.ledger_name(session.study) for line in registry.unsealings(session.store))
-    return c.Registration(found.digest, found.first[:10], amendments, unsealed, tuple(notes), bool(lines[0]["results"]))
+    unsealed = sum(
+        line["study"] == registry.ledger(session.study, session.store) for line in registry.unsealings(session.store)
+    )
+    return c.Registration(
+        lines[0]["digest"], found.first[:10], amendments, unsealed, tuple(notes), bool(lines[0]["results"])
+    )
 
 
 # -- analyses -----------------------------------------------------------------------------------------------------
@@ -431,4 +438,6 @@ def _commands(session: Session) -> tuple[str, ...]:
     study = session.study
     name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else study.file
     tail = f" --preset {study.preset}" if study.preset else ""
+    overrides = {change.path: change for change in study.changes if change.how == "--set"}
+    tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
     return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")

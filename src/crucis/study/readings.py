@@ -32,11 +32,13 @@ class Readings:
         self._nodes: dict[str, list[Node]] = {}
         for node in plan.nodes:
             self._nodes.setdefault(node.instance.stage, []).append(node)
+        #: Another study may have unsealed and computed these; for this one they stay out of sight.
+        self._hidden = set() if plan.circumstance.unsealed else {node.key for node in plan.nodes if node.sealed}
 
     def record(self, key: str) -> Record | None:
         """The record of a key, or None."""
         if key not in self._records:
-            self._records[key] = self.store.read(key)
+            self._records[key] = None if key in self._hidden else self.store.read(key)
         return self._records[key]
 
     def state(self, node: Node) -> str:

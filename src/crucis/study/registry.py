@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from ..canon import digest
+from ..canon import digest, sha256
 from ..engine.store import Store
+from .identity import Code
 from .plan import Plan
 from .spec import Study
 
@@ -42,6 +46,13 @@ def ledger_name(study: Study) -> str:
     return f"{study.name}.{study.preset}" if study.preset else study.name
 
 
+def ledger(study: Study, store: Store) -> str:
+    """The study's name among the store's ledgers. Studies of one name in different folders are different studies, so
+    the folder is part of it, unless the store lies beside the study, which is the usual place."""
+    where = os.path.relpath(study.folder.resolve(), store.path.resolve().parent)
+    return ledger_name(study) if where == "." else f"{ledger_name(study)}-{sha256(Path(where).as_posix())[:8]}"
+
+
 def registered_text(study: Study) -> dict[str, Any]:
     """The part of the resolved study that is hashed: everything that says what is computed and what is concluded.
 
@@ -51,7 +62,16 @@ def registered_text(study: Study) -> dict[str, Any]:
     if "analysis" in text:
         explored = {name for name, analysis in study.analysis.items() if analysis.exploratory}
         text["analysis"] = {name: body for name, body in text["analysis"].items() if name not in explored}
+        code = {name: own_code(study, name) for name in text["analysis"]}
+        if any(code.values()):
+            text["code"] = {name: digests for name, digests in code.items() if digests}
     return text
+
+
+def own_code(study: Study, analysis: str) -> list[str]:
+    """Digests of the user's files that an analysis calls: a changed estimate is a changed analysis."""
+    code = Code(study.folder)
+    return [code.digest(leaf.name) for leaf in study.analysis[analysis].leaves if leaf.own]
 
 
 def now() -> str:
@@ -62,25 +82,36 @@ def now() -> str:
 def register(plan: Plan, store: Store) -> Registration:
     """Write the study into the ledger unless the text in force is the same; return the registration in force."""
     study = plan.study
-    name = ledger_name(study)
+    name = ledger(study, store)
     lines = store.lines(f"registrations-{name}")
     text = registered_text(study)
     if not lines or lines[-1]["digest"] != digest(text):
-        results = len(store.hits([node.key for node in plan.nodes]))
+        # Results that a person may have seen: of this plan, and of the study's last one, which may have had other keys.
+        results = len(store.hits({node.key for node in plan.nodes} | set(latest(study, store).values())))
         line = {"digest": digest(text), "time": now(), "results": results, "seeds": list(study.seeds), "text": text}
         store.append_line(f"registrations-{name}", line)
         lines = store.lines(f"registrations-{name}")
     return read(lines)
 
 
+def latest(study: Study, store: Store) -> dict[str, str]:
+    """Label of a step -> its key, as the study's last run had them; empty before the first."""
+    path = store.path / "latest" / f"{ledger(study, store)}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def current(study: Study, store: Store) -> Registration | None:
     """The registration in force, or None before the first run."""
-    lines = store.lines(f"registrations-{ledger_name(study)}")
+    lines = store.lines(f"registrations-{ledger(study, store)}")
     return read(lines) if lines else None
 
 
 def read(lines: list[dict[str, Any]]) -> Registration:
-    """What a ledger says. The first line is never 'after the data' of this study, whatever the store held before."""
+    """What a ledger says. The first line is never 'after the data' of this study, whatever the store held before.
+
+    A text that returns to an earlier one is that earlier registration again: what came between does not touch it.
+    """
+    lines = lines[: 1 + next(i for i, line in enumerate(lines) if line["digest"] == lines[-1]["digest"])]
     after: dict[str, str] = {}
     extended = False
     for before, line in pairwise(lines):
@@ -89,6 +120,10 @@ def read(lines: list[dict[str, Any]]) -> Registration:
             for entry, body in new.items():
                 if old.get(entry) != body and line["results"]:
                     after[entry] = line["time"][:10]
+        old, new = before["text"].get("code", {}), line["text"].get("code", {})
+        for entry in old.keys() | new.keys():
+            if old.get(entry) != new.get(entry) and line["results"]:
+                after[entry] = line["time"][:10]
         if line["results"] and len(line["seeds"]) > len(before["seeds"]):
             extended = True
     return Registration(lines[-1]["digest"], lines[0]["time"], tuple(lines), after, extended)
@@ -126,7 +161,7 @@ def unseal(plan: Plan, store: Store) -> dict[str, Any]:
         raise LookupError("the study is not registered yet; run it first")
     data = sealed_sets(plan)
     line = {
-        "study": ledger_name(plan.study),
+        "study": ledger(plan.study, store),
         "registration": registration.digest,
         "time": now(),
         "who": getpass.getuser(),

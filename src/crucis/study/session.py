@@ -145,7 +145,7 @@ def _within_reach(step: Step, store: Store) -> Step:
 def remember(session: Session) -> None:
     """Note which key each step of this study has now, so that a later plan can say what changed."""
     latest = {node.label: node.key for node in session.plan.nodes}
-    path = session.store.path / "latest" / f"{registry.ledger_name(session.study)}.json"
+    path = session.store.path / "latest" / f"{registry.ledger(session.study, session.store)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     aside.write_text(json.dumps(latest, sort_keys=True), encoding="utf-8")
@@ -178,14 +178,15 @@ def fingerprint(session: Session) -> str:
     keys = [node.key for node in session.plan.nodes]
     present = store.hits(keys)
     states = {key: key in present or len(store.failures(key)) for key in keys}
-    ledgers = [store.lines(f"registrations-{registry.ledger_name(session.study)}"), store.lines("unsealings")]
+    ledgers = [store.lines(f"registrations-{registry.ledger(session.study, session.store)}"), store.lines("unsealings")]
     code = sorted(
         (path.name, path.stat().st_size, path.stat().st_mtime_ns)
         for room in ("report", "stats", "study")
         for path in (Path(__file__).parent.parent / room).rglob("*")
         if path.suffix in (".py", ".html", ".css", ".js")
     )
-    return digest([dict(session.study.resolved), states, ledgers, code])
+    own = [registry.own_code(session.study, name) for name in session.study.analysis]
+    return digest([dict(session.study.resolved), states, ledgers, own, code])
 
 
 def write_report(session: Session, *, force: bool = False) -> Path:
@@ -200,14 +201,17 @@ def write_report(session: Session, *, force: bool = False) -> Path:
 
     conclusion = conclude(session)
     written = report.build(page_of(session, conclusion), folder)
-    lines = [_verdict_line(verdict) for verdict in conclusion.verdicts.values()]
+    registration = registry.current(session.study, session.store)
+    after = registration.after_data if registration else {}
+    lines = [_verdict_line(verdict, after) for verdict in conclusion.verdicts.values()]
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")
     mark.write_text(current, encoding="utf-8")
     return written
 
 
-def _verdict_line(verdict: Verdict) -> str:
-    return f"{verdict.outcome.upper()}  {verdict.says or verdict.name}: {verdict.because}"
+def _verdict_line(verdict: Verdict, after: Mapping[str, str]) -> str:
+    late = f" (added or changed on {after[verdict.name]}, after the data)" if verdict.name in after else ""
+    return f"{verdict.outcome.upper()}{late}  {verdict.says or verdict.name}: {verdict.because}"
 
 
 def verdict_lines(session: Session) -> list[str]:

@@ -71,7 +71,7 @@ def read(text: str, file: str, faults: Faults) -> Node | None:
         explain(error, text, file, faults)
         return None
     if root is None:
-        faults.add("empty", "the file holds no study. The smallest: crucis new first", file=file, line=1, column=1)
+        faults.add("empty", "the file holds no study. The smallest: crucis new study", file=file, line=1, column=1)
         return None
     if not isinstance(root.data, dict):
         if root.data is not BAD:

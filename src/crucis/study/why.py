@@ -17,8 +17,7 @@ class Why:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.store = store
         self.current = {node.key: node for node in plan.nodes}
-        path = store.path / "latest" / f"{registry.ledger_name(plan.study)}.json"
-        self.latest: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self.latest = registry.latest(plan.study, store)
         self._labels = {key: label for label, key in self.latest.items()}
         self._memo: dict[str, str] = {}
 
