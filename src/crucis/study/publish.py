@@ -31,7 +31,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
     """Everything that the page says. A function of the study, its records and ledgers; of nothing else."""
     study, readings = session.study, conclusion.readings
     registration = registry.current(study, session.store)
-    after = registration.after_data if registration else {}
+    after = registry.late(study, registration)
     return c.Page(
         title=study.name, study=study.name, question=study.question or "", preset=study.preset or "",
         summary=_summary(readings, conclusion),
@@ -155,17 +155,23 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
         )
         for line in lines[1:]
     )
+    unsealed = sum(
+        line["study"] == registry.ledger(session.study, session.store) for line in registry.unsealings(session.store)
+    )
     notes = []
     if lines[0]["results"]:
         notes.append(
             f"{lines[0]['results']} records of this plan were in the store already, made by another study, when it was "
             "registered."
         )
+    for key, name in registry.sealed_sets(session.plan).items():
+        others = len(registry.unsealings(session.store, key)) - unsealed
+        if others > 0:
+            notes.append(
+                f"Other studies of this store opened the test split of {name} {others} time{'s' * (others > 1)}."
+            )
     if found.extended:
         notes.append("Seeds were added after results existed: p-values are of a study extended after looking.")
-    unsealed = sum(
-        line["study"] == registry.ledger(session.study, session.store) for line in registry.unsealings(session.store)
-    )
     return c.Registration(
         lines[0]["digest"], found.first[:10], amendments, unsealed, tuple(notes), bool(lines[0]["results"])
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..canon import digest, sha256
 from ..engine.store import Store
+from .expressions import references
 from .identity import Code
 from .plan import Plan
 from .spec import Study
@@ -127,6 +128,19 @@ def read(lines: list[dict[str, Any]]) -> Registration:
         if line["results"] and len(line["seeds"]) > len(before["seeds"]):
             extended = True
     return Registration(lines[-1]["digest"], lines[0]["time"], tuple(lines), after, extended)
+
+
+def late(study: Study, registration: Registration | None) -> dict[str, str]:
+    """Entries that changed after the data -> date; a claim is as late as what it reads."""
+    if registration is None:
+        return {}
+    out = dict(registration.after_data)
+    for name, claim in study.claims.items():
+        criteria = [*claim.holds_if, *([claim.refuted_if] if claim.refuted_if is not None else [])]
+        dates = [out[ref.name] for criterion in criteria for ref in references(criterion) if ref.name in out]
+        if name not in out and dates:
+            out[name] = max(dates)
+    return out
 
 
 def sealed_sets(plan: Plan) -> dict[str, str]:

@@ -201,8 +201,7 @@ def write_report(session: Session, *, force: bool = False) -> Path:
 
     conclusion = conclude(session)
     written = report.build(page_of(session, conclusion), folder)
-    registration = registry.current(session.study, session.store)
-    after = registration.after_data if registration else {}
+    after = registry.late(session.study, registry.current(session.study, session.store))
     lines = [_verdict_line(verdict, after) for verdict in conclusion.verdicts.values()]
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")
     mark.write_text(current, encoding="utf-8")
