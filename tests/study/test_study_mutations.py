@@ -10,8 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crucis.errors import Faults
+from crucis.canon import step_key
+from crucis.errors import CrucisError, Faults
 from crucis.study.load import study_from_text
+from crucis.study.plan import make_plan
 from crucis.study.spec import Study
 from crucis.study.text import read
 from crucis.study.tree import plain
@@ -80,7 +82,21 @@ def outcome(words: str) -> Study | None:
         assert "\n" not in str(fault)
         assert fault.line <= words.count("\n") + 2
         assert not any(word in str(fault) for word in ("Traceback", "<class", "object at", "\0")), str(fault)
+    if study is not None:
+        planned(study)
     return study
+
+
+def planned(study: Study) -> None:
+    """A valid study gives a plan whose keys are what its specs say, or one clean error."""
+    try:
+        plan = make_plan(study)
+    except CrucisError as error:
+        assert str(error)
+        assert "\n" not in str(error)
+        return
+    for step in plan.steps():
+        assert step.key == step_key(step.spec)
 
 
 @st.composite
