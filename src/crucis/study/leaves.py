@@ -99,4 +99,5 @@ def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
         default = "required" if param.required else f"default {bare(param.default)}"
         kind = "/".join(short(kind) for kind in kinds_of(param.type) if kind != "none")
         return f"{head} Did you mean '{other}' ({kind}, {default})?"
-    return f"{head} It has: {', '.join(written)}." if written else f"{head} It has none."
+    own = " Parameters stand behind '*,' in the function's signature." if leaf.own else ""
+    return f"{head} It has: {', '.join(written)}.{own}" if written else f"{head} It has none.{own}"

@@ -204,7 +204,7 @@ def _steps(study: Study, counts: Mapping[str, int], found: Findings) -> None:
                 found.add(
                     "no-cell", where, f"no step of '{name}' is left: its filters and those of its inputs exclude all."
                 )
-        elif stage.params.get("split") == "test":
+        elif stage.params.get("split") == "test" and stage.verb != "train" and name not in found.bad:
             steps = f"{counts[name]} step{'s' * (counts[name] != 1)} wait{'s' * (counts[name] == 1)}"
             hint = f"When the analysis stands: crucis unseal {study.file} (recorded)."
             text = f"sealed. {steps}; everything else runs. {hint}"

@@ -158,6 +158,8 @@ class Converter:
             if isinstance(raw, Mapping) and lists[0][1] != ("Leaf",):
                 return self._issue("wrong-type", sub, f"expected {in_words(lists)}, got {show(raw)}.")
             words = in_words(lists, param.shelf)
+            if raw in ("no", "off", "none", "false", False):
+                return self._issue("wrong-type", sub, f"expected {words}, got {bare(raw)}. For none write [].")
             return self._issue("wrong-type", sub, f"expected {words}, got {bare(raw)}. Write [{bare(raw)}].")
         for kind in singles:
             done, value = self._one(param, kind, raw, sub)
@@ -203,6 +205,12 @@ class Converter:
         return False, None
 
     def _wrong(self, param: Param, kinds: tuple[Any, ...], raw: Any, sub: str) -> Any:
+        truth = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+        if "bool" in kinds and isinstance(raw, str) and raw.lower() in truth:
+            word = truth[raw.lower()]
+            return self._issue(
+                "wrong-type", sub, f"expected true or false, got the text '{raw}'. Write {word}, without quotes."
+            )
         values = [v for kind in kinds if isinstance(kind, tuple) and kind[0] == "literal" for v in kind[1]]
         if values and isinstance(raw, str):
             hint = did_you_mean(raw, map(str, values))

@@ -82,6 +82,8 @@ def _unexpected(text: str, at: int) -> str:
         dash = "-" in re.split(r"[\s()]", text[:at])[-1]
         hint = " '-' is part of a name; for a difference put spaces: a.x - b.y." if dash else ""
         return f"a '.' stands between a name and its column, such as model.accuracy.{hint}"
+    if char == "%" and text[:at].endswith(" "):
+        return "'%' stands right behind its number, without a space: 5%."
     if char == "=":
         return "'=' alone compares nothing; write '=='."
     if char.isupper():
