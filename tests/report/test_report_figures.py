@@ -43,6 +43,7 @@ STRESS: dict[str, c.FigureData] = {
     "one-point": _crowd(1),
     "holes": _odd_slice(),
     "flat": c.Contour((c.Slice("flat", (-1.0, 1.0), (-1.0, 1.0), ((1.0, 1.0), (1.0, 1.0))),)),
+    "far-diagram": c.Diagram(tuple(c.Bars(f"net {i}", ((0.054957, 0.055031),)) for i in range(8))),
     "empty-diagram": c.Diagram((c.Bars("nothing", (), ()), c.Bars("one", ((0.5, math.inf),)))),
     "long-names": c.Forest(
         tuple(c.Effect(f"{LONG} {i}", c.Estimate(i * 1e6, -1e7, 2e7), LONG, LONG) for i in range(3)), c.Axis("effect")

@@ -141,6 +141,15 @@ def _room(ax: Axes, places: Sequence[float], log: bool) -> bool:
     return all(at[i + 1] - at[i] > half[i] + half[i + 1] + 0.06 for i in range(len(at) - 1))
 
 
+def apart(ax: Axes, low: float, high: float, wanted: int, log: bool = False) -> list[float]:
+    """Ticks of the horizontal axis, fewer than wanted if their labels would touch; one, if two already do."""
+    places = marks(low, high, wanted, log)
+    while wanted > 1 and not _room(ax, places, log):
+        wanted -= 1
+        places = marks(low, high, wanted, log) if wanted > 1 else [places[0], places[-1]]
+    return places if _room(ax, places, log) else places[-1:]
+
+
 def _view(axis: Axis, low: float, high: float) -> tuple[float, float, bool]:
     """The ends that are shown for data between low and high, and whether the scale is logarithmic."""
     low, high = (low if axis.low is None else axis.low), (high if axis.high is None else axis.high)
@@ -167,10 +176,7 @@ def scale_axis(ax: Axes, which: str, axis: Axis, low: float, high: float, wanted
     if log:
         getattr(ax, f"set_{which}scale")("log")
     getattr(ax, f"set_{which}lim")(low, high)
-    places = marks(low, high, wanted, log)
-    while which == "x" and wanted > 1 and not _room(ax, places, log):
-        wanted -= 1
-        places = marks(low, high, wanted, log) if wanted > 1 else [places[0], places[-1]]
+    places = apart(ax, low, high, wanted, log) if which == "x" else marks(low, high, wanted, log)
     getattr(ax, f"set_{which}ticks")(places, labels=[tick(place) for place in places])
     if log:
         getattr(ax, f"{which}axis").minorticks_off()

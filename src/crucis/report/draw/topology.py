@@ -51,12 +51,12 @@ def _one_diagram(ax: Axes, panel: Bars, level: Axis) -> None:
     ax.plot(x, y, "o", markersize=4, color=H0, alpha=0.75, markeredgewidth=0, zorder=3, clip_on=False)
     x, y = _split(panel.h1, top)
     ax.plot(x, y, "^", markersize=4.2, markerfacecolor="none", color=H1, markeredgewidth=1.0, zorder=4, clip_on=False)
-    places = style.marks(low - room, high + room, 3, False)
-    labels = [style.tick(place) for place in places]
     ax.set_xlim(low - room, high + room)
     ax.set_ylim(low - room, top + 0.6 * room)
-    ax.set_xticks(places, labels=labels)
-    ax.set_yticks(places, labels=labels)
+    places = style.marks(low - room, high + room, 3, False)
+    ax.set_yticks(places, labels=[style.tick(place) for place in places])
+    places = style.apart(ax, low - room, high + room, 3)  # births far from zero have long labels
+    ax.set_xticks(places, labels=[style.tick(place) for place in places])
 
 
 def _legend(fig: Figure, panels: Sequence[Bars], layout: Layout, diagram: bool) -> None:
