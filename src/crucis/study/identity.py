@@ -138,15 +138,3 @@ def leaf_identity(ref: LeafRef, code: Code, verb: str | None = None) -> dict[str
             **({"rooms": rooms} if rooms else {}),
         }
     return {"leaf": ref.name, "revision": revision(leaf, verb), "params": params}
-
-
-def referred(identity: Mapping[str, Any], shelf_name: str, code_root: Path) -> tuple[Any, dict[str, Any], Path | None]:
-    """From an identity back to something that runs: (entry function or file, parameters, code folder or None).
-
-    The first item is the built-in entry function; for a user's file it is the path of the digested copy.
-    """
-    params = dict(identity["params"])
-    if "source" in identity:
-        folder = code_root / identity["source"]
-        return folder / (folder / ENTRY).read_text(encoding="utf-8"), params, folder
-    return shelf.load(shelf.leaf(shelf_name, identity["leaf"])), params, None
