@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crucis.cli import main
 from crucis.errors import StudyError
 from crucis.study.load import check_study, load_study, study_from_text
 
@@ -397,6 +398,16 @@ def test_fault(name: str, folder: Path) -> None:
         assert row[4] in fault.text
         assert str(fault).startswith(f"s.yaml:{row[0]}:{row[1]}")
         assert "\n" not in str(fault)
+
+
+def test_the_command_ends_with_two_and_no_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "s.yaml"
+    for name, (words, _) in BROKEN.items():
+        path.write_text(words, encoding="utf-8")
+        assert main(["check", str(path)]) == 2, name
+        said = capsys.readouterr().err
+        assert f"{path}:" in said and "nothing was run." in said, name
+        assert "Traceback" not in said, name
 
 
 def test_there_are_enough() -> None:

@@ -19,7 +19,7 @@ from ..train import recipes, settings
 from .binding import Bound, bind
 from .design import Instance, InstanceRef, instances
 from .expressions import references
-from .identity import Code, find, leaf_identity, revision, without_defaults
+from .identity import Code, leaf_identity, revision, without_defaults
 from .spec import LeafRef, Ref, Stage, Study
 
 _GRAMMAR_KEYS = ("net", "data", "view", "split", "recipe")
@@ -472,4 +472,4 @@ def make_plan(study: Study, circumstance: Circumstance | None = None) -> Plan:
     return _Planner(study, circumstance or Circumstance()).build()
 
 
-__all__ = ["Circumstance", "Node", "Plan", "PlanError", "checkpoint_step", "find", "make_plan", "place_of"]
+__all__ = ["Circumstance", "Node", "Plan", "PlanError", "checkpoint_step", "make_plan", "place_of"]
