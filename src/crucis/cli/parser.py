@@ -133,6 +133,19 @@ def _unseal(p: argparse.ArgumentParser) -> None:
     p.add_argument("--quiet", action="store_true")
 
 
+def _bundle(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    p.add_argument("-o", "--output", metavar="FILE.zip", help="default: STUDY.zip")
+
+
+def _restore(p: argparse.ArgumentParser) -> None:
+    p.add_argument("bundle", help="an archive that crucis bundle wrote")
+    p.add_argument("folder", nargs="?", help="an empty folder, or one with a store (default: the study's name)")
+    p.add_argument("--trust", action="store_true", help="show the code and pages of the archive, and take them too")
+    p.add_argument("--store", metavar="DIR", help="where the records go (default: .crucis in the folder)")
+
+
 def _gc(p: argparse.ArgumentParser) -> None:
     p.add_argument("--store", metavar="DIR")
     p.add_argument("--keep", default="90d", metavar="AGE", help="plans younger than this keep their records (90d)")
@@ -175,6 +188,8 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "verify": ("stores", "verify", "check every checksum and key", _verify),
     "reproduce": ("stores", "reproduce", "compute again and compare bit for bit", _reproduce),
     "unseal": ("running", "unseal", "run the steps that read a test split (recorded)", _unseal),
+    "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
+    "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
     "fmt": ("studies", "fmt", "put a study file into its usual order", _fmt),
     "schema": ("shelves", "schema", "a JSON Schema of studies, for editors", _schema),
