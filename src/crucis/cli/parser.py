@@ -118,11 +118,13 @@ def _verify(p: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(p: argparse.ArgumentParser) -> None:
-    p.add_argument("what", help="a record's key, or a study")
+    p.add_argument("what", help="a record's key, a study, or an archive that crucis bundle wrote")
+    p.add_argument("part", nargs="?", help="of a study: a claim, an analysis, a figure, a stage or a record's key")
     p.add_argument("--runs", type=int, default=1, metavar="N", help="how often to recompute (default 1)")
     p.add_argument("--preset", metavar="NAME")
     p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
     p.add_argument("--workers", type=int, metavar="N")
+    p.add_argument("--trust", action="store_true", help="show the code of an archive and run it")
     _place(p)
 
 
