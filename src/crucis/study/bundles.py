@@ -204,7 +204,7 @@ class _Maker:
         if listing.is_file():
             body = json.loads(listing.read_bytes())
             body["files"] = {name: changed.get(name, digest) for name, digest in body["files"].items()}
-            self.files["report/files.json"] = json.dumps(body, indent=1).encode()
+            self.files["report/files.json"] = f"{json.dumps(body, indent=1)}\n".encode()
 
     def _lock(self) -> tuple[str, str]:
         """The Python version and the packages of the environment in which most records were made."""

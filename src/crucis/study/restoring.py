@@ -261,7 +261,7 @@ def _registration(line: Mapping[str, Any]) -> bool:
     return (
         line.keys() == {"digest", "time", "results", "seeds", "text"}
         and isinstance(line["text"], dict)
-        and all(isinstance(part, dict | str | list) for part in line["text"].values())
+        and all(isinstance(line["text"].get(part, {}), dict) for part in ("derive", "analysis", "claims", "code"))
         and isinstance(line["time"], str) and type(line["results"]) is int
         and isinstance(line["seeds"], list) and all(type(seed) is int for seed in line["seeds"])
         and digest(line["text"]) == line["digest"]
