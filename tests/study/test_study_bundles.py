@@ -16,7 +16,15 @@ from crucis.study.load import load_study
 from crucis.study.plan import make_plan
 from crucis.study.provenance import resting_on, stages_behind
 
-NET = "from torch import nn\n\nimport {name}\n\n\ndef build(input, classes, *, width: int = 4):\n    return nn.Linear(1, 1)\n"
+NET = """\
+from torch import nn
+
+import {name}
+
+
+def build(input, classes, *, width: int = 4):
+    return nn.Linear(1, 1)
+"""
 STUDY = """\
 study: own
 seeds: 2
