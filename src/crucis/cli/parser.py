@@ -148,6 +148,12 @@ def _restore(p: argparse.ArgumentParser) -> None:
     p.add_argument("--store", metavar="DIR", help="where the records go (default: .crucis in the folder)")
 
 
+def _doctor(p: argparse.ArgumentParser) -> None:
+    _read(p)
+    p.add_argument("--quick", action="store_true", help="run no trials, not even short ones")
+    _format(p, "text", "json")
+
+
 def _gc(p: argparse.ArgumentParser) -> None:
     p.add_argument("--store", metavar="DIR")
     p.add_argument("--keep", default="90d", metavar="AGE", help="plans younger than this keep their records (90d)")
@@ -190,6 +196,12 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "verify": ("stores", "verify", "check every checksum and key", _verify),
     "reproduce": ("stores", "reproduce", "compute again and compare bit for bit", _reproduce),
     "unseal": ("running", "unseal", "run the steps that read a test split (recorded)", _unseal),
+    "doctor": (
+        "doctor",
+        "doctor",
+        "what a senior colleague would say: findings with evidence and the next action",
+        _doctor,
+    ),
     "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
     "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
