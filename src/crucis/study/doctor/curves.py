@@ -92,7 +92,7 @@ def learned_nothing(case: Case) -> Iterator[Finding]:
             yield Finding(
                 "learned_nothing", "serious",
                 f"{name}: no seed is better ({points(best)} %) than always naming the largest class "
-                f"({points(share)} %)", 
+                f"({points(share)} %)",
                 "raise or lower lr by a factor of 10; if that changes nothing, check the labels and the network",
                 keys=tuple(record.key for _, record in group),
             )  # fmt: skip
