@@ -61,8 +61,8 @@ def give(
     steps = int(curve["step"][-1])
     reach = {"99%": int(next(s for s, a in zip(curve["step"], curve["accuracy"]) if a >= 0.99 * curve["accuracy"][-1]))}
     result = Result(values={
-        "accuracy": accuracy, "train_accuracy": accuracy + 0.01 if train is None else train, "loss": 0.1, "steps": steps,
-        "reach": reach, **values,
+        "accuracy": accuracy, "train_accuracy": accuracy + 0.01 if train is None else train, "loss": 0.1,
+        "steps": steps, "reach": reach, **values,
     })  # fmt: skip
     Path(out, "curve.npz").write_bytes(cases.npz(**curve))
     if diverged is not None:
