@@ -13,7 +13,7 @@ import yaml
 from ..report import content as c
 from ..stats.describe import summary
 from ..stats.table import Sample
-from . import registry
+from . import checklist, registry
 from .pictures import association, cell_label, figures
 from .plan import Node, Plan
 from .power import design_power
@@ -44,6 +44,8 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
         limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
         cost=_cost(readings), commands=_commands(session),
+        checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
+        settings=tuple(c.Setting(*line) for line in checklist.settings(session)),
     )  # fmt: skip
 
 
