@@ -110,7 +110,7 @@ def _report(p: argparse.ArgumentParser) -> None:
 
 
 def _verify(p: argparse.ArgumentParser) -> None:
-    p.add_argument("what", nargs="?", help="a study or a record's key (default: the whole store)")
+    p.add_argument("what", nargs="?", help="a study, a record's key or an archive (default: the whole store)")
     p.add_argument("--preset", metavar="NAME")
     p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
     p.add_argument("--store", metavar="DIR")
