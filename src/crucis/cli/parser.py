@@ -139,6 +139,7 @@ def _bundle(p: argparse.ArgumentParser) -> None:
     _study(p)
     _place(p)
     p.add_argument("-o", "--output", metavar="FILE.zip", help="default: STUDY.zip")
+    p.add_argument("--diff", action="store_true", help="also what differed from the commit in git (may hold anything)")
 
 
 def _restore(p: argparse.ArgumentParser) -> None:

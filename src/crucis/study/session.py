@@ -101,6 +101,7 @@ def execute(
 ) -> Outcome:  # fmt: skip
     """Register the study and run what is missing of its plan. Finished steps are never computed again."""
     from ..engine import supervisor
+    from . import codestate
     from .cost import Predictor
 
     plan = session.plan
@@ -114,6 +115,7 @@ def execute(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
         progress=progress, again="failed" if "failed" in again else chosen, cost=predictor.step_seconds,
         stack=lambda step: _STACK if step.group else 1,
+        environment=codestate.described(session.study.folder, session.store),
     )  # fmt: skip
 
 
