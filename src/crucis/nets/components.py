@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import did_you_mean
+from ..errors import CrucisError, did_you_mean
 from ..shelf import Leaf
 
 REPLACEMENTS = ("remove", "identity", "baseline")
@@ -29,7 +29,7 @@ _TAKEN = ("net", "group", "missing", "run", "full", "baseline", "seed", "at", "s
 _FORM = 'COMPONENTS = {"gating": "remove"} or {"gating": {"replace": ["remove", "identity"], "says": "..."}}'
 
 
-class ComponentsError(ValueError):
+class ComponentsError(CrucisError):
     """A declaration that cannot be used, or a name or replacement that was not declared; in one sentence."""
 
 
@@ -48,16 +48,25 @@ def declared(leaf: Leaf) -> dict[str, Component]:
     Raises:
         ComponentsError: nothing is declared, the declaration has another form, or `build` has no `without`.
     """
-    raw = leaf.constants.get("COMPONENTS")
-    if not isinstance(raw, Mapping) or not raw:
-        what = "declares no COMPONENTS" if raw is None else "declares COMPONENTS in a form that cannot be read"
-        raise ComponentsError(f"{leaf.name} {what}. Write beside 'build', as a literal: {_FORM}.")
+    found = read(leaf.name, leaf.constants.get("COMPONENTS"))
     if PARAMETER not in leaf.params:
         raise ComponentsError(
             f"{leaf.name} declares COMPONENTS, but its build cannot leave any out. "
             f"Write def build(input, classes, *, {PARAMETER}: dict[str, str] = {{}})."
         )
-    return {name: _component(leaf.name, name, about) for name, about in raw.items()}
+    return found
+
+
+def read(file: str, raw: object) -> dict[str, Component]:
+    """The components that a literal `COMPONENTS` declares.
+
+    Raises:
+        ComponentsError: nothing is declared, or in another form.
+    """
+    if not isinstance(raw, Mapping) or not raw:
+        what = "declares no COMPONENTS" if raw is None else "declares COMPONENTS in a form that cannot be read"
+        raise ComponentsError(f"{file} {what}. Write beside 'build', as a literal: {_FORM}.")
+    return {name: _component(file, name, about) for name, about in raw.items()}
 
 
 def _component(file: str, name: object, about: object) -> Component:
