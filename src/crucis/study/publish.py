@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -442,7 +443,7 @@ def _cost(readings: Readings) -> tuple[c.Cost, ...]:
 
 def _commands(session: Session) -> tuple[str, ...]:
     study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else study.file
+    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
     tail = f" --preset {study.preset}" if study.preset else ""
     overrides = {change.path: change for change in study.changes if change.how == "--set"}
     tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
