@@ -62,6 +62,25 @@ def detectable_ranks(n: int, alpha: float, power: float = 0.8) -> float | None:
     return shift / math.sqrt(n * 3.0 / math.pi)
 
 
+def expected_flip(mean: float, sd: float, n: int, alpha: float) -> bool:
+    """Whether the sign-flip test of n differences with this mean and deviation is expected to reject at `alpha`.
+
+    The t-test at the level that the flips really allow.
+    """
+    return _expected(mean, sd, float(n), n, _flip_level(n, alpha))
+
+
+def expected_ranks(centre: float, sd: float, n: int, alpha: float) -> bool:
+    """As `expected_flip`, for the signed ranks of differences around `centre` (3 / pi of the pairs count)."""
+    return _expected(centre, sd, n * 3.0 / math.pi, n, signed_ranks.level(n, alpha))
+
+
+def _expected(centre: float, sd: float, weight: float, n: int, level: float) -> bool:
+    if level <= 0.0 or n < 2:
+        return False
+    return abs(centre) > t_quantile(1.0 - 0.5 * level, n - 1) * sd / math.sqrt(weight)
+
+
 def _same_sign(d: float, n: int) -> float:
     below = 0.5 * math.erfc(d / math.sqrt(2.0))
     return (1.0 - below) ** n + below**n
@@ -109,13 +128,13 @@ def detectable_correlation(
 
     def above(rho: float) -> float:
         reach = normal_quantile(power) * ranks.fisher_se(rho, n, kind, given)
-        return _expected(rho, n - given, kind) - reach - target
+        return _on_fishers_scale(rho, n - given, kind) - reach - target
 
     found = bisect(above, 0.0, 1.0 - 1e-12)
     return found if found < 0.9999 else None
 
 
-def _expected(rho: float, n: int, kind: str) -> float:
+def _on_fishers_scale(rho: float, n: int, kind: str) -> float:
     """About where the sample coefficient of a bivariate normal stands on Fisher's scale.
 
     Pearson's lies rho / (2 (n - 1)) too high there; Spearman's mean is drawn towards tau (Moran 1948), what
