@@ -67,7 +67,8 @@ def estimate(
 
     Returns:
         as `paired_t` (nothing is called equivalent), and `smallest_p`, the smallest p that this test can give with n
-        pairs. The interval of dz is that of normal differences; dz and its interval are empty if all differences are equal.
+        pairs. The interval of dz is that of normal differences; dz and its interval are empty if all differences are
+        equal.
 
     Raises:
         Refusal: fewer than two pairs; all differences zero; ratios of values <= 0.
