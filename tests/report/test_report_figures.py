@@ -59,6 +59,14 @@ STRESS: dict[str, c.FigureData] = {
         c.Axis("step"),
         c.Axis("loss", "nats", "log"),
     ),
+    "many-profiles": c.Curves(
+        (
+            c.LinePanel("p", tuple(c.Line(f"{LONG[:16]} {i}", (0, 0.5 + i / 9, 2), (1.0, 0.4, 0.0)) for i in range(9))),
+        ),
+        c.Axis("score"),
+        c.Axis("share of runs above", "fraction", low=0, high=1.02),
+        True,
+    ),
     "many-ranks": c.Ranks(
         (
             c.RankPanel("first", tuple((f"{LONG} {i}", 1 + i / 3) for i in range(9)), 2.2, 5, ((1, 3), (2, 4))),

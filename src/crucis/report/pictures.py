@@ -41,11 +41,15 @@ class LinePanel:
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves: one panel per network, say, and in it one line per split or metric."""
+    """Learning curves: one panel per network, say, and in it one line per split or metric.
+
+    key: name the lines above the picture even if there is one panel, because they end in one place.
+    """
 
     panels: tuple[LinePanel, ...]
     x: Axis
     y: Axis
+    key: bool = False
 
 
 @dataclass(frozen=True)

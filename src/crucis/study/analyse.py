@@ -306,8 +306,11 @@ def _left(table: Points) -> dict[str, Any]:
 
 def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> AnalysisResult:
     columns: dict[str, Mapping[str, Any]] = {}
-    for ref in analysis.leaves:
-        columns |= leaf_of(study, ref).columns
+    # Where several leaves differ about a column, what the compared columns are in counts for its unit.
+    for leaf in sorted(
+        (leaf_of(study, ref) for ref in analysis.leaves), key=lambda leaf: "NEUTRAL" not in leaf.constants
+    ):
+        columns |= leaf.columns
     rows = tuple(row for rows in runs for row in rows)
     tested = "p" in columns
     return AnalysisResult(

@@ -33,7 +33,7 @@ def profiles(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Fi
     if panels:
         yield c.Figure(
             f"{result.name}-profile", f"{result.name}: performance profiles",
-            c.Curves(tuple(panels), c.Axis("score"), c.Axis("share of runs above", "fraction", low=0.0, high=1.0)),
+            c.Curves(tuple(panels), c.Axis("score"), c.Axis("share of runs above", "fraction", low=0, high=1.02), True),
             f"Share of runs above each score, mean over tasks, with its pointwise {result.confidence:.0%} bootstrap "
             "band (stratified over tasks; it has no width where all runs agree). A line that lies above another "
             "everywhere is stochastically better if large scores are good.",

@@ -203,14 +203,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
+        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
-        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
     )
-    rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
-    if _judged(result):
-        rows = tuple(replace(row, cells=(*row.cells, verdict_words(one)))
-                     for row, one in zip(rows, result.rows, strict=True))  # fmt: skip
+    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -242,8 +239,8 @@ def verdict_words(row: ResultRow) -> str:
     if word != "inconclusive" or "more_pairs" not in row.values:
         return word
     if more is None:
-        return f"inconclusive; not decided by {verdicts.MOST:,} pairs either".replace(",", " ")
-    return f"inconclusive; about {int(more)} more {'pair' if more == 1 else 'pairs'} would decide"
+        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
+    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -284,9 +281,11 @@ def _unit(result: AnalysisResult, name: str) -> str:
 
 
 def _row(
-    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any]
-) -> c.Row:  # fmt: skip
+    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any], judged: bool
+) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
+    if judged:
+        cells.append(verdict_words(row))
     for name in shown:
         if name == "n":
             continue
