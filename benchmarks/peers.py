@@ -6,7 +6,7 @@ One thread. Bootstrap: interquartile mean of a 5 x 10 score matrix, 50,000 strat
 (target: at least 50 times faster than rliable 1.2.0). Comparison: two samples of 5; our paired t-test, signed ranks and
 almost stochastic order against deep-significance 1.2.8's almost stochastic order (target: at least 100 times). The
 sides alternate; ratios are of medians. The peers are needed for this file only: install `rliable==1.2.0 deepsig==1.2.8`
-and what they import (arch, absl-py, seaborn, matplotlib, tqdm, dill, psutil, and pandas below 3) with
+and what they import (arch below 8, absl-py, seaborn, matplotlib, tqdm, dill, psutil, and pandas below 3) with
 `pip install --target FOLDER --no-deps`. A peer that is absent is a row that says so. Writes results/statistics.json.
 """
 
