@@ -1,4 +1,4 @@
-"""Coverage of every interval and false alarms of every test on the shelves, by simulation; newcomers are picked up."""
+"""Every interval and every test on the shelves by simulation, newcomers included; benchmarks/simulate.py draws more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crucis import shelf
 from crucis.testing import simulation
 
 LEAVES = [(home, name) for home in ("describe", "compare", "correlate") for name in shelf.names(home)]
-DRAWS = 2000
+DRAWS = 800
 
 
 def promises(home, name):

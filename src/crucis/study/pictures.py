@@ -9,6 +9,7 @@ import numpy as np
 from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
+from . import terrain
 from .pictures_stats import critical_differences, profiles
 from .plan import Node
 from .readings import Readings
@@ -34,14 +35,16 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
         if "retention" in columns:
             out.append(_retention(stage, groups))
         if "landscape.npz" in files:
-            out.append(_landscapes(stage, groups))
+            out += terrain.landscapes(stage, groups)
         if "diagrams.npz" in files:
-            out.append(_diagrams(stage, groups))
+            out += terrain.diagrams(stage, groups)
         if "curve.npz" in files and readings.study.stages[stage].verb == "train":
             out.append(_curves(stage, groups))
     for result in results.values():
         out += _of_analysis(result)
-    order = (c.Retention, c.Scatter, c.Forest, c.Ranks, c.Contour, c.Diagram, c.Dots, c.Curves)
+    order = (
+        c.Retention, c.Scatter, c.Forest, c.Ranks, c.Contour, c.Surface, c.Diagram, c.Barcode, c.Dots, c.Curves,
+    )  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 
 
@@ -88,46 +91,6 @@ def _retention(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
         "Retention: accuracy on the first task after some optimiser steps of the second, divided by the accuracy "
         f"before it. {_BAND} (up to {seeds} seeds). AURC: area under the curve divided by its length, mean over seeds.",
         _keys(groups),
-    )  # fmt: skip
-
-
-def _landscapes(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
-    panels, keys = [], []
-    for label, records in list(groups.items())[:_MOST_PANELS]:
-        arrays = records[0].arrays("landscape.npz")
-        panels.append(c.Slice(label, arrays["coordinates"], arrays["coordinates"], arrays["losses"][0]))
-        keys.append(records[0].key)
-    return c.Figure(
-        f"{stage}-landscape", "The loss around each solution",
-        c.Contour(tuple(panels), x=c.Axis("along direction 1"), y=c.Axis("along direction 2")),
-        f"Mean cross-entropy on training examples of the first task, on one random plane through the weights "
-        f"(slice 0 of the first seed; {_slice_count(groups)} slices per network and seed were measured). Directions "
-        "are filter-normalised: 1 on an axis moves each filter by its own norm. The mark is the trained network.",
-        tuple(keys),
-    )  # fmt: skip
-
-
-def _slice_count(groups: Mapping[str, Sequence[Record]]) -> int:
-    return int(next(iter(groups.values()))[0].arrays("landscape.npz")["losses"].shape[0])
-
-
-def _diagrams(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
-    panels, keys = [], []
-    for label, records in list(groups.items())[:_MOST_PANELS]:
-        arrays = records[0].arrays("diagrams.npz")
-        h0, h1 = (tuple(map(tuple, arrays[name].astype(float))) for name in ("h0_0", "h1_0"))
-        floor = records[0].spec["params"].get("noise_floor")
-        panels.append(c.Bars(label, h0, h1, floor))
-        keys.append(records[0].key)
-    params = next(iter(groups.values()))[0].spec["params"]
-    return c.Figure(
-        f"{stage}-diagram", f"Persistence diagrams ({params.get('engine', stage)}, {params.get('complex', '')})",
-        c.Diagram(tuple(panels)),
-        "Every point is a feature of the landscape (slice 0 of the first seed): a separate basin (H0) or an enclosed "
-        "hill (H1), born at the loss on the horizontal axis and gone at the loss on the vertical one. The farther from "
-        "the diagonal, the longer it persists. The deepest basin never ends. An empty panel is a landscape without "
-        "such features.",
-        tuple(keys), main=False,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ large p of an ordinary test is no evidence of equivalence; a small p of this one
 data, in the unit of the column. Exact for normal differences: at a true difference of one margin it alarms in 4.9 to
 5.2 % of data while the deviation is at most half a margin, and in fewer if it is larger (1 to 5 % at two margins;
 n = 3 to 20, simulated). Distrust it for skewed differences whose long tail points away from zero: 16, 16, 13 and 11 %
-for exponential ones at n = 3, 5, 10 and 20.
+for exponential ones at n = 3, 5, 10 and 20, where the interval covers 87, 89 and 90 % (n = 3, 5, 10).
 Exactly one of `better`, `worse`, `equivalent`, `inconclusive` is 1, judged at (1 - confidence) / tests in the family,
 so no verdict outruns the correction; a difference that is certainly there and certainly inside the margin is
 equivalent. `more_pairs` says how many more pairs decide if mean and deviation stay as they are.

@@ -4,7 +4,8 @@ Under the null hypothesis the sign of every difference a - b is a coin. All 2^n 
 9,999 random ones, p = (1 + count) / (10,000). Effect = mean of a - b (or the geometric mean of a / b); the interval
 holds the means that the same test would not reject, so that interval and p always agree. With fewer than 6 pairs no
 95 % interval is finite and no two-sided p reaches 0.05 (smallest: 0.25, 0.125, 0.0625 for n = 3, 4, 5): the bounds are
-then left empty, and the plan says so beforehand.
+then left empty, and the plan says so beforehand. Symmetry is what it rests on: with exponential differences of mean 0
+p alarms in 9 % at n = 10 and the interval covers 90 % (simulated): distrust it there.
 
 Reference case: a - b = 1, 2, 3, 4, 5, 6 gives effect 3.5, p = 2 / 64, interval 1 to 6.
 Source: Fisher (1935), The Design of Experiments; interval: Hartigan (1969), doi:10.1080/01621459.1969.10501057.

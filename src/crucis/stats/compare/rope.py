@@ -5,7 +5,8 @@ The distribution of the differences a - b has a Dirichlet-process prior with one
 inside, right of margin) with the largest weight. `left`, `rope` and `right` are the shares of draws, which
 sum to 1 (ties are shared). Probabilities of hypotheses given the data, not p-values: nothing is corrected for several
 comparisons, and 0.95 here promises no false-alarm rate: with a tiny margin and no difference at all, `left` or `right`
-reaches 0.95 in 18, 14 and 12 % of normal data for n = 5, 10 and 20 (simulated). A margin that means something is what
+reaches 0.95 in 22, 18, 13 and 12 % of normal data for n = 3, 5, 10 and 20, in 28, 24 and 19 % of exponential
+differences for n = 3, 5 and 10 (simulated). A margin that means something is what
 keeps it honest. With fewer than 5 pairs the prior decides: distrust it. Effect and interval are those of `wilcoxon`.
 
 Reference case: a - b = 5, 5, -5 with margin 1 gives right 0.6226, left 0.1575, rope 0.2199 (by integration).

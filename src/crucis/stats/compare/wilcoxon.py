@@ -6,7 +6,8 @@ many; differences that agree up to rounding share their rank. Two-sided always: 
 Effect = Hodges-Lehmann estimate (median of the averages of two differences), interval from the order statistics of
 these averages. With fewer than 6 pairs no 95 % interval is finite and no two-sided p reaches 0.05 (smallest: 0.25,
 0.125, 0.0625 for n = 3, 4, 5): the bounds are then empty, and the plan says so beforehand.
-Asymmetric differences move the estimate away from the mean: it is then the centre of the averages.
+Asymmetric differences move the estimate away from the mean: it is then the centre of the averages, and p, which asks
+for symmetry about 0, alarms in 9 % of exponential differences of mean 0 at n = 10 (simulated).
 
 Reference case: a - b = 1, 2, 3, 4, 5, 6 gives effect 3.5, p = 2 / 64, interval 1 to 6, rank_biserial 1.
 Source: Wilcoxon (1945), doi:10.2307/3001968; rank_biserial: Kerby (2014), doi:10.2466/11.IT.3.1.
