@@ -29,7 +29,8 @@ def check(leaf: shelf.Leaf, folder: Path, *, run: Callable[..., Result] | None =
     Args:
         leaf: as read from its source. `EXAMPLE` (literal) gives it quick parameters, `SUBJECT` (literal) the instrument
             whose record it works on instead of a network, `CIRCUMSTANCE` (literal) its columns and files that depend on
-            the machine and the moment, such as times.
+            the machine and the moment, such as times, `OPTIONAL` (literal) the columns that it may leave out when
+            `notes.left_out` says why.
         folder: an empty folder for its files.
         run: the entry, if it is not the leaf's own.
 
@@ -88,7 +89,8 @@ def sound(leaf: shelf.Leaf, result: Result) -> None:
             assert math.isfinite(number), f"{leaf.name}.{name}: {number} instead of a refusal"
             inside = (low is None or number >= low) and (high is None or number <= high)
             assert inside, f"{leaf.name}.{name}: {number} is outside {column['range']}"
-    missing = set(leaf.columns) - set(result.values)
+    told = result.notes.get("left_out", {})
+    missing = set(leaf.columns) - set(result.values) - (set(leaf.constants.get("OPTIONAL", ())) & set(told))
     assert not missing, f"{leaf.name}: declares {sorted(missing)} and does not return it"
 
 
