@@ -13,7 +13,7 @@ from ..canon import step_key
 from ..engine.steps import Step
 from ..records import Result
 from .cost import likeness
-from .plan import Node
+from .nodes import Node
 from .session import Session
 
 SHORT, LONG = 5, 25  # optimiser steps: the difference gives the cost of one, the shorter run that of starting up
