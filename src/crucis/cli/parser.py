@@ -48,6 +48,13 @@ def _new(p: argparse.ArgumentParser) -> None:
 
 def _check(p: argparse.ArgumentParser) -> None:
     _study(p)
+    p.add_argument(
+        "--model",
+        action="store_true",
+        help="also build the networks and check them before training; 'study' may then be a net",
+    )
+    p.add_argument("--on", metavar="DATA", help="with --model and a net: the data set to check it on (default: digits)")
+    p.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     _format(p, "text", "json")
 
 
