@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,7 +13,7 @@ from ..report import content as c
 from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
-from . import checklist, registry
+from . import account, checklist, registry
 from .nodes import Node
 from .pictures import association, cell_label, figures
 from .plan import Plan
@@ -45,8 +44,8 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         power=tuple(str(line) for line in design_power(study, session.plan)),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
-        cost=_cost(readings), commands=_commands(session),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
+        cost=account.cost(readings), commands=account.commands(session),
         checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
         settings=tuple(c.Setting(*line) for line in checklist.settings(session)),
     )  # fmt: skip
@@ -462,42 +461,3 @@ def _sources(readings: Readings) -> tuple[c.Source, ...]:
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
-
-
-def _environment(readings: Readings) -> tuple[c.Fact, ...]:
-    blocks: dict[str, tuple[dict[str, Any], int]] = {}
-    for key in readings.plan.by_key:
-        record = readings.record(key)
-        if record is not None:
-            block = record.body.get("numerics", {})
-            name = str(block.get("hash", ""))
-            blocks[name] = (block, blocks.get(name, (block, 0))[1] + 1)
-    out = []
-    for number, (block, count) in enumerate(sorted(blocks.values(), key=lambda item: -item[1]), 1):
-        words = ", ".join(f"{k} {v}" for k, v in sorted(block.items()) if k != "hash" and v != "")
-        out.append(c.Fact(f"numerics {number} ({count} records)", words))
-    return tuple(out)
-
-
-def _cost(readings: Readings) -> tuple[c.Cost, ...]:
-    out = []
-    for stage in readings.study.stages:
-        records = [
-            record
-            for node in readings.plan.by_key.values()
-            if node.owner == stage and (record := readings.record(node.key)) is not None
-        ]
-        if records:
-            seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
-            stored = sum(int(file["bytes"]) for record in records for file in record.body["files"].values())
-            out.append(c.Cost(stage, len(records), seconds, stored))
-    return tuple(out)
-
-
-def _commands(session: Session) -> tuple[str, ...]:
-    study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
-    tail = f" --preset {study.preset}" if study.preset else ""
-    overrides = {change.path: change for change in study.changes if change.how == "--set"}
-    tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
-    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")
