@@ -1,12 +1,11 @@
 """Coverage of every interval and false alarms of every test on the shelves, on data whose truth is known.
 
-    python benchmarks/simulate.py [--draws 4000] [--workers 2] [--only LEAF]
+    python benchmarks/simulate.py [--draws 2000] [--workers 2] [--only LEAF]
 
 Every leaf of `describe`, `compare` and `correlate` with an interval or a p, on normal, exponential, heavy-tailed,
 discrete and (for differences of pairs) skewed data, with 3, 5 and 10 rows or the fewest that it takes; nominal 95 % and
 5 %. Prints a line per promise, marks what misses its nominal share by more than 2 points and two standard errors, and
-writes results/simulate.json. What is marked here stands in the docstring of its leaf. 4,000 draws: about 6 minutes on
-two cores.
+writes results/simulate.json. What is marked here stands in the docstring of its leaf. About 5 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def jobs(draws: int, only: str | None) -> list[Job]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--draws", type=int, default=4000)
+    parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", help="one leaf; nothing is written then")
     given = parser.parse_args()
