@@ -19,6 +19,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from crucis import shelf
 from crucis.testing import simulation
 
 SIZES = (3, 5, 10)
@@ -32,8 +33,9 @@ def one(job: Job) -> list[simulation.Measured]:
 def jobs(draws: int, only: str | None) -> list[Job]:
     return [
         (home, name, shape, n, draws)
-        for (home, name), case in simulation.CASES.items()
-        if only in (None, name)
+        for home in ("describe", "compare", "correlate")
+        for name in shelf.names(home)
+        if only in (None, name) and (case := simulation.case_of(home, name)) is not None
         for shape in case.shapes
         for n in sorted({max(n, case.least) for n in SIZES})
     ]
