@@ -8,8 +8,8 @@ one shape of data and one n. Shapes have mean 0 and deviation 1:
 with 3 degrees of freedom, scaled); `discrete` (rounded to halves: ties and zeros, like accuracies on few examples);
 `skewed` (the differences themselves are exponential, for comparisons of pairs).
 
-A new leaf of `describe`, `compare` or `correlate` is tried by what its literals tell (`case_of`) or needs an entry here;
-the tests say so by name.
+A new leaf of `describe`, `compare` or `correlate` is tried by what its literals tell (`case_of`) or needs an entry
+here; the tests say so by name.
 """
 
 from __future__ import annotations
