@@ -17,8 +17,8 @@ from crucis import seeds
 from crucis.study import design
 from crucis.study.analyse import analyse
 from crucis.study.power import TYPICAL, design_power, power_at
-from crucis.study.publish import verdict_words
 from crucis.study.table import Point
+from crucis.study.verdict_words import verdict_words
 
 STUDY = """
 study: parts

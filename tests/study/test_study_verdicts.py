@@ -15,9 +15,9 @@ from crucis.study.analyse import analyse
 from crucis.study.directions import higher_is_better
 from crucis.study.pictures import _of_analysis
 from crucis.study.pictures_stats import together
-from crucis.study.publish import verdict_words
 from crucis.study.results import turned
 from crucis.study.table import Point
+from crucis.study.verdict_words import verdict_words
 
 STUDY = """
 study: s
