@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import account, checklist, registry
@@ -23,6 +22,7 @@ from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
 from .stage_columns import COST, declared
 from .table import Missing
+from .verdict_words import VERDICT, judged, verdict_words
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
@@ -207,11 +207,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
-        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
+        *([c.Column("verdict", says=VERDICT)] if judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -224,27 +224,6 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
-
-
-_VERDICT = (
-    "better or worse if the corrected test says so, equivalent if the difference certainly lies inside the margin, "
-    "else inconclusive, with the number of further seeds (pairs) that would decide if mean and spread stayed so"
-)
-
-
-def _judged(result: AnalysisResult) -> bool:
-    return any("inconclusive" in row.values for row in result.rows)
-
-
-def verdict_words(row: ResultRow) -> str:
-    """The verdict of a comparison in words; empty without one."""
-    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
-    more = row.values.get("more_pairs")
-    if word != "inconclusive" or "more_pairs" not in row.values:
-        return word
-    if more is None:
-        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
-    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
