@@ -102,3 +102,15 @@ def test_what_cannot_be_checked(folder: Path) -> None:
         assert answer.code == 2
         assert text in answer.all
         assert "Traceback" not in answer.all
+
+
+def test_a_run_refuses_a_baseline_that_is_something_else(folder: Path) -> None:
+    shorter(folder)
+    sound = (folder / "baseline.py").read_text(encoding="utf-8")
+    (folder / "baseline.py").write_text(sound.replace("nn.ReLU()", "nn.Tanh()"), encoding="utf-8")
+    answer = said(["run", "study.yaml", "--quiet", "--workers", "1"])
+    assert answer.code == 2
+    assert "./method.py: everything left out against ./baseline.py" in answer.all
+    assert "largest difference" in answer.all
+    assert "Traceback" not in answer.all
+    assert not list((folder / ".crucis" / "steps").glob("*/*"))

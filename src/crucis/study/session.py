@@ -98,13 +98,20 @@ def execute(
     stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Sequence[str] = (),
     stall_s: float = 900,
 ) -> Outcome:  # fmt: skip
-    """Register the study and run what is missing of its plan. Finished steps are never computed again."""
+    """Register the study and run what is missing of its plan. Finished steps are never computed again.
+
+    Raises:
+        CrucisError: an arm `baseline` of another net is not its method with everything left out.
+    """
     from ..engine import supervisor
     from .cost import Predictor
+    from .preflight import check_baselines
 
     plan = session.plan
     steps = [_within_reach(step, session.store) for step in plan.steps(stages, cells)]
     chosen = _whole(again, steps)
+    if len(session.store.hits([step.key for step in steps])) < len(steps):
+        check_baselines(plan, session.store.path, session.circumstance.data_root)
     plan.code.keep(session.store.path / "code")
     registry.register(plan, session.store)
     remember(session)
