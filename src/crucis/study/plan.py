@@ -118,7 +118,7 @@ class Plan:
         """
         chosen = self.nodes
         if stages or cells:
-            chosen = self._closure([n for n in self.nodes if _in_part(n, stages, cells or {})])
+            chosen = self.with_inputs([n for n in self.nodes if _in_part(n, stages, cells or {})])
         return self.steps_of(chosen)
 
     def steps_of(self, nodes: list[Node]) -> list[Step]:
@@ -131,7 +131,8 @@ class Plan:
                 out.append(self._step(node))
         return out
 
-    def _closure(self, wanted: list[Node]) -> list[Node]:
+    def with_inputs(self, wanted: list[Node]) -> list[Node]:
+        """The nodes and all that they rest on, in the order of the plan."""
         keep = {node.key for node in wanted}
         publisher = {key: node.key for node in self.nodes for key in node.marks.values()}
         for node in reversed(self.nodes):
