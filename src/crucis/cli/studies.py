@@ -106,7 +106,7 @@ def plan(a: argparse.Namespace) -> int:
         "study": session.study.name, "steps": len(chosen), "cached": len(hits), "missing": len(missing),
         "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes), "replays": len(again),
         "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
-        "unpredicted": forecast.unknown, "power": _power(session),
+        "unpredicted": forecast.unknown, "power": _power(session), "designs": _designs(session),
     }  # fmt: skip
     if a.format == "json":
         body["list"] = [
@@ -118,6 +118,12 @@ def plan(a: argparse.Namespace) -> int:
         _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again)
     _refuse_over_budget(session, forecast)
     return 0
+
+
+def _designs(session: Session) -> list[str]:
+    from ..study.confounding import designs
+
+    return [str(design) for design in designs(session.study)]
 
 
 def _power(session: Session) -> list[str]:
@@ -156,6 +162,8 @@ def _print_plan(
     )
     if missing:
         print(f"Cost: {known}{unknown}")
+    for line in _designs(session):
+        print(f"Design: {line}")
     for line in _power(session):
         print(f"Power: {line}")
 

@@ -15,6 +15,7 @@ from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import registry
+from .confounding import designs
 from .pictures import association, cell_label, figures
 from .plan import Node, Plan
 from .power import design_power
@@ -40,7 +41,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(str(line) for line in design_power(study, session.plan)),
+        power=tuple(map(str, (*designs(study), *design_power(study, session.plan)))),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
         limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
