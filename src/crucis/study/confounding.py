@@ -15,6 +15,8 @@ from itertools import combinations
 import numpy as np
 
 from .design import cells
+from .plan import Plan
+from .power import design_power
 from .spec import Factor, Study
 
 _SHOWN = 6  # groups of aliases in one line
@@ -58,6 +60,11 @@ class Design:
         rest = f"; and {len(self.aliases) - _SHOWN} more" if len(self.aliases) > _SHOWN else ""
         told = f"Cannot be told apart: {groups}{rest}." if groups else "Effects of one or two components stand apart."
         return f"{size}, resolution {roman(self.resolution or 0)}, I = {relation}{more}. {told}"
+
+
+def foreseen(study: Study, plan: Plan) -> tuple[str, ...]:
+    """What was known before the data: what the arms cannot tell apart, how large an effect could be found."""
+    return tuple(map(str, (*designs(study), *design_power(study, plan))))
 
 
 def designs(study: Study) -> list[Design]:

@@ -10,8 +10,8 @@ from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
 from . import terrain
+from .nodes import Node
 from .pictures_stats import critical_differences, profiles
-from .plan import Node
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
 
@@ -21,8 +21,12 @@ _BAND = "Lines are means over seeds, bands reach from the smallest to the larges
 
 
 def cell_label(readings: Readings, cell: Mapping[str, str]) -> str:
-    """The levels of a cell, without factors that have one level only."""
-    shown = [label for name, label in cell.items() if len(readings.study.factors[name].levels) > 1]
+    """The levels of a cell, without factors that have one level only; of a trial also its number."""
+    factors = readings.study.factors
+    shown = [
+        label if name in factors else f"{name} {label}"
+        for name, label in cell.items() if name not in factors or len(factors[name].levels) > 1
+    ]  # fmt: skip
     return ", ".join(shown) or ", ".join(cell.values()) or "all"
 
 
@@ -52,7 +56,7 @@ def _stages(readings: Readings) -> dict[str, dict[str, list[Record]]]:
     """Stage -> cell in words -> records of its seeds that are ok, in the order of the plan."""
     out: dict[str, dict[str, list[Record]]] = {}
     for node in readings.plan.nodes:
-        record = readings.record(node.key)
+        record = None if node.inner else readings.record(node.key)
         if record is not None and record.outcome == "ok":
             label = cell_label(readings, node.instance.cell)
             out.setdefault(node.instance.stage, {}).setdefault(label, []).append(record)

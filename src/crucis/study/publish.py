@@ -15,13 +15,14 @@ from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import registry
-from .confounding import designs
+from .confounding import foreseen
+from .nodes import Node
 from .pictures import association, cell_label, figures
-from .plan import Node, Plan
-from .power import design_power
+from .plan import Plan
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
+from .stage_columns import COST, declared
 from .table import Missing
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
@@ -41,7 +42,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(map(str, (*designs(study), *design_power(study, session.plan)))),
+        power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
         limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
@@ -100,7 +101,7 @@ def _design(readings: Readings) -> c.Design:
     plan = readings.plan
     stages, problems = [], []
     for name in plan.study.stages:
-        nodes = list({node.key: node for node in plan.nodes if node.instance.stage == name}.values())
+        nodes = list({node.key: node for node in plan.nodes if node.owner == name}.values())
         counts = Counter(readings.state(node) for node in nodes)
         stages.append(c.StageCount(name, _what(plan, name), len(nodes), **{s: counts[s] for s in _STATES}))
         problems += [
@@ -387,6 +388,9 @@ def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
             for name, about in node.bound.leaf.columns.items():
                 if about.get("headline") or name in ("parameters", "train_accuracy"):
                     names[name] = about.get("unit", "")
+            if readings.study.stages[stage].verb == "search":
+                declared_here = declared(readings.study, readings.study.stages[stage])
+                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
     present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
     if not present:
         return None
@@ -451,8 +455,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.instance.stage, cell_label(readings, node.instance.cell), node.instance.seed,
-                 readings.state(node))
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
@@ -479,7 +482,7 @@ def _cost(readings: Readings) -> tuple[c.Cost, ...]:
         records = [
             record
             for node in readings.plan.by_key.values()
-            if node.instance.stage == stage and (record := readings.record(node.key)) is not None
+            if node.owner == stage and (record := readings.record(node.key)) is not None
         ]
         if records:
             seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)

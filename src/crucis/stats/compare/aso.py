@@ -7,9 +7,10 @@ upper bound at `confidence`. Usual reading: below 0.5 a is almost stochastically
 It ignores the pairing: rows that share a seed are treated as two independent samples, so what seeds have in common
 counts as noise (5 seeds of deviation 1, noise 0.3, true difference 0.5: eps_min below 0.5 in 42 % of studies, where
 `paired_t` rejects in 51 %). Nor is it a test with a level: with no difference at all, `eps_min` is below 0.5 in 18 %
-of normal samples of 5, 17 % of 10 and 19 % of 20, below 0.2 in 5, 3 and 3 % (simulated, 2,000 data
-sets); a verdict, which either side may win, is given in 18, 10 and 6 % for n = 3, 5 and 10. As a bound it is too low for few runs: it holds the true violation of N(0.5, 1) over N(0, 2) in 88, 90 and
-89 % at n = 5, 10 and 20 instead of 95 %. No p, so nothing is corrected. Effect and interval are those of `welch`.
+of normal samples of 5, 17 % of 10 and 19 % of 20, below 0.2 in 5, 3 and 3 % (simulated, 2,000 data sets); a verdict,
+which either side may win, is given in 18, 10 and 6 % for n = 3, 5 and 10. As a bound it is too low for few runs: it
+holds the true violation of N(0.5, 1) over N(0, 2) in 88, 90 and 89 % at n = 5, 10 and 20 instead of 95 %. No p, so
+nothing is corrected. Effect and interval are those of `welch`.
 
 Reference case: a = 1, 4 and b = 2, 3 gives eps 0.5; a = 2, 4 and b = 1, 3 gives eps 0.
 Source: del Barrio, Cuesta-Albertos and Matran (2018), doi:10.1007/978-3-319-73848-2_33; Dror, Shlomov and Reichart
