@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lab import said
 
+from crucis.study.checks import networks
 from crucis.study.load import check_study
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "method.md"
@@ -38,7 +39,7 @@ def shorter(folder: Path) -> None:
 
 
 def test_the_files_say_what_the_page_says(folder: Path) -> None:
-    assert set(FILES) == {"baseline.py", "method.py", "study.yaml"}
+    assert set(FILES) == {"baseline.py", "method.py", "study.yaml", "ready.yaml"}
     assert len(COMMANDS) <= 5
     study, faults = check_study("study.yaml")
     assert study is not None
@@ -46,6 +47,15 @@ def test_the_files_say_what_the_page_says(folder: Path) -> None:
     arm = study.factors["arm"]
     assert len(arm.levels) == 32
     assert {"full", "without-gating", "only-gating", "with-norm-gating", "baseline"} <= set(arm.labels)
+
+
+def test_the_second_study_is_read(folder: Path) -> None:
+    study, faults = check_study("ready.yaml")
+    assert [str(fault) for fault in faults if not fault.note and fault.code != "later"] == []
+    if study is not None:
+        assert [(wanted.net.name, wanted.of_arms) for wanted in networks(study)] == [
+            ("./baseline.py", False), ("./method.py", True)
+        ]  # fmt: skip
 
 
 def test_the_commands_run(folder: Path) -> None:

@@ -91,7 +91,8 @@ def networks(study: Study) -> list[Wanted]:
 def _pairs(study: Study) -> Iterator[tuple[LeafRef, LeafRef]]:
     coverage = Coverage(study)
     for stage in study.stages.values():
-        net, data = stage.params.get("net"), stage.params.get("data")
+        params = stage.trial.params if stage.trial is not None else stage.params
+        net, data = params.get("net"), params.get("data")
         if net is None or data is None:
             continue
         names = tuple(dict.fromkeys(dollar.name for dollar in dollars((net, data))))
