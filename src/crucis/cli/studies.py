@@ -109,7 +109,7 @@ def plan(a: argparse.Namespace) -> int:
         "study": session.study.name, "steps": len(nodes) + later, "cached": len(hits), "missing": len(missing) + later,
         "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes), "replays": len(again),
         "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
-        "unpredicted": forecast.unknown, "power": _power(session),
+        "unpredicted": forecast.unknown, "power": _power(session), "designs": _designs(session),
         "searches": [_search_body(hunt) for hunt in hunts],
     }  # fmt: skip
     if a.format == "json":
@@ -123,6 +123,12 @@ def plan(a: argparse.Namespace) -> int:
         _print_checklist(session, missing)
     _refuse_over_budget(session, forecast)
     return 0
+
+
+def _designs(session: Session) -> list[str]:
+    from ..study.confounding import designs
+
+    return [str(design) for design in designs(session.study)]
 
 
 def _search_body(hunt: Any) -> dict[str, Any]:
@@ -171,6 +177,8 @@ def _print_plan(
     )
     if missing:
         print(f"Cost: {known}{unknown}")
+    for line in _designs(session):
+        print(f"Design: {line}")
     for line in _power(session):
         print(f"Power: {line}")
 

@@ -13,10 +13,10 @@ from ..report import content as c
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import account, checklist, registry
+from .confounding import foreseen
 from .nodes import Node
 from .pictures import association, cell_label, figures
 from .plan import Plan
-from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
@@ -41,7 +41,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(str(line) for line in design_power(study, session.plan)),
+        power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
         limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
@@ -435,8 +435,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed,
-                 readings.state(node))
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip

@@ -110,7 +110,14 @@ def execute(
 
     With searches this goes in rounds: what is known is run, then the plan is made again from the results, until
     nothing waits any more.
+
+    Raises:
+        CrucisError: an arm `baseline` of another net is not its method with everything left out.
     """
+    from .preflight import check_baselines
+
+    if not session.complete:
+        check_baselines(session.plan, session.store.path, session.circumstance.data_root)
     rounds: list[Outcome] = []
     known: set[str] = set()
     proposed = 0
