@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crucis.report.trials import History, Parallel, Plane, Slices
 from crucis.report.values import Absent, Estimate
 
 
@@ -202,4 +203,7 @@ class Dots:
     x: Axis
 
 
-FigureData = Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+FigureData = (
+    Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+    | History | Slices | Parallel | Plane
+)  # fmt: skip

@@ -12,6 +12,7 @@ from ..stats.line import fit_line
 from .nodes import Node
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
+from .search_pictures import search_pictures
 
 _MOST_PANELS = 24
 #: What the values that are summed into a curve's band mean, for captions.
@@ -44,7 +45,9 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out.append(_curves(stage, groups))
     for result in results.values():
         out += _of_analysis(result)
-    order = (c.Retention, c.Scatter, c.Forest, c.Contour, c.Diagram, c.Dots, c.Curves)
+    out += search_pictures(readings)
+    order = (c.Retention, c.Scatter, c.Forest, c.History, c.Slices, c.Parallel, c.Plane, c.Contour, c.Diagram, c.Dots,
+             c.Curves)  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 
 
