@@ -48,11 +48,22 @@ def new(a: argparse.Namespace) -> int:
 
 
 def check(a: argparse.Namespace) -> int:
-    """All faults of a study."""
+    """All faults of a study; with --model also what can be known of its networks before training."""
+    from .. import shelf
     from ..study.load import check_study
 
+    if a.model and (a.study.endswith(".py") or a.study in shelf.names("nets")):
+        from .models import check_net
+
+        return check_net(a)
+    if a.on:
+        raise CrucisError("--on names the data for one net: crucis check ./net.py --model --on digits")
     study, faults = check_study(a.study, preset=a.preset, sets=a.sets, yes=a.yes)
     hard = [fault for fault in faults if not fault.note]
+    if a.model and study is not None:
+        from .models import check_study as check_models
+
+        return check_models(a, study, faults)
     if a.format == "json":
         print(json.dumps([vars(fault) for fault in faults], indent=2, ensure_ascii=False))
         return 2 if hard else 0

@@ -80,7 +80,7 @@ class Plan:
         """The nodes of a part of the plan, with those that they need."""
         if not stages and not cells:
             return self.nodes
-        return self._closure([n for n in self.nodes if _in_part(n, stages, cells or {})])
+        return self.with_inputs([n for n in self.nodes if _in_part(n, stages, cells or {})])
 
     def steps_of(self, nodes: list[Node]) -> list[Step]:
         """The engine's steps of these nodes, each key once."""
@@ -92,7 +92,8 @@ class Plan:
                 out.append(self._step(node))
         return out
 
-    def _closure(self, wanted: list[Node]) -> list[Node]:
+    def with_inputs(self, wanted: list[Node]) -> list[Node]:
+        """The nodes and all that they rest on, in the order of the plan."""
         keep = {node.key for node in wanted}
         searches = {node.owner for node in wanted}
         for node in reversed(self.nodes):  # all that a search does belongs together

@@ -132,13 +132,14 @@ class Readings:
             return [Point(axes, seed, None, state, key, why=self.why(node))]
         numerics = record.body.get("numerics", {}).get("hash", "")
         value, spread = column_value(record, ref.column or "", fixed)
+        left = record.body.get("notes", {}).get("left_out", {}).get(ref.column, "")  # why a leaf gave no such column
         out = []
         for labels, number, se in _leaves(value, spread, self._own_axes(node, ref), fixed):
             present = isinstance(number, (int, float)) and not isinstance(number, bool)
             out.append(
                 Point(
                     {**axes, **labels}, seed, float(number) if present else None,
-                    "ok" if present else "refused", key, numerics, se,
+                    "ok" if present else "refused", key, numerics, se, why="" if present else left,
                 )
             )  # fmt: skip
         return out

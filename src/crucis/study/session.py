@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..canon import digest
+from ..engine.arrivals import imported
 from ..engine.store import Store
 from ..errors import CrucisError
 from . import hunting, registry
@@ -216,7 +217,8 @@ def fingerprint(session: Session) -> str:
         if path.suffix in (".py", ".html", ".css", ".js")
     )
     own = [registry.own_code(session.study, name) for name in session.study.analysis]
-    return digest([dict(session.study.resolved), states, ledgers, own, code])
+    foreign = sorted(imported(store).keys() & set(keys))
+    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign])
 
 
 def write_report(session: Session, *, force: bool = False) -> Path:
@@ -227,10 +229,11 @@ def write_report(session: Session, *, force: bool = False) -> Path:
     if not force and page.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == current:
         return page
     from .. import report
+    from .provenance import marked
     from .publish import page_of
 
     conclusion = conclude(session)
-    written = report.build(page_of(session, conclusion), folder)
+    written = report.build(marked(page_of(session, conclusion), conclusion.readings), folder)
     after = registry.late(session.study, registry.current(session.study, session.store))
     lines = [_verdict_line(verdict, after) for verdict in conclusion.verdicts.values()]
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")

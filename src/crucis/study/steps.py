@@ -320,6 +320,14 @@ def _import(path: Path, source: str) -> Any:
     return module
 
 
+@contextmanager
+def own_module(folder: Path, name: str) -> Iterator[Any]:
+    """A user's file as a module, imported from where it lies, with its neighbours in reach meanwhile: for checks."""
+    folder = folder.resolve()
+    with _on_path(folder):
+        yield _import(folder / name, digest(name))
+
+
 def _builder(net: Mapping[str, Any], data: Dataset, context: Context) -> Callable[[], nn.Module]:
     shape, classes = data.shape, data.classes
     params = {name: _plain(value) for name, value in net["params"].items()}

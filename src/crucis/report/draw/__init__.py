@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crucis.report import content
-from crucis.report.draw import effects, landscape, lines, relation, search, topology
+from crucis.report.draw import effects, landscape, lines, ranks, relation, search, topology
 
 PAINTERS: dict[type, Callable[..., Any]] = {
     content.Curves: lines.curves,
@@ -22,6 +22,7 @@ PAINTERS: dict[type, Callable[..., Any]] = {
     content.Slices: search.slices,
     content.Parallel: search.parallel,
     content.Plane: search.plane,
+    content.Ranks: ranks.ranks,
 }
 
 
