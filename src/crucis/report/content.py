@@ -78,6 +78,24 @@ from crucis.report.pictures import (
 from crucis.report.pictures import (
     Surface as Surface,
 )
+from crucis.report.trials import (
+    History as History,
+)
+from crucis.report.trials import (
+    Parallel as Parallel,
+)
+from crucis.report.trials import (
+    Plane as Plane,
+)
+from crucis.report.trials import (
+    Slices as Slices,
+)
+from crucis.report.trials import (
+    Trials as Trials,
+)
+from crucis.report.trials import (
+    Varied as Varied,
+)
 from crucis.report.values import (
     COLUMN_KINDS as COLUMN_KINDS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,17 +10,14 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from ..stats.describe import summary
-from ..stats.table import Sample
 from . import account, checklist, registry
 from .confounding import foreseen
-from .nodes import Node
 from .pictures import association, cell_label, figures
 from .plan import Plan
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
-from .stage_columns import COST, declared
+from .stage_tables import stage_table
 from .table import Missing
 from .verdict_words import VERDICT, judged, verdict_words
 
@@ -43,7 +40,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
         power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
-        stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
+        stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
         limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
         cost=account.cost(readings), commands=account.commands(session),
         checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
@@ -353,58 +350,6 @@ _METHODS = {
 
 def _method(result: AnalysisResult) -> str:
     return " ".join(dict.fromkeys(_METHODS.get(leaf, "As the study's own file defines.") for leaf in result.leaves))
-
-
-# -- stage tables -------------------------------------------------------------------------------------------------
-
-
-def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
-    groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
-    names: dict[str, str] = {}
-    for node in readings.plan.nodes:
-        if node.instance.stage == stage:
-            record = readings.record(node.key)
-            groups[cell_label(readings, node.instance.cell)].append((node, record))
-            for name, about in node.bound.leaf.columns.items():
-                if about.get("headline") or name in ("parameters", "train_accuracy"):
-                    names[name] = about.get("unit", "")
-            if readings.study.stages[stage].verb == "search":
-                declared_here = declared(readings.study, readings.study.stages[stage])
-                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
-    present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
-    if not present:
-        return None
-    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
-               c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
-    rows, missing = [], []
-    for label, group in groups.items():
-        cells = [_mean(_scalars(group, name)) for name in present]
-        ok = sum(record is not None and record.outcome == "ok" for _, record in group)
-        keys = tuple(record.key for _, record in group if record is not None)
-        rows.append(c.Row((label, *cells, ok if ok == len(group) else f"{ok} of {len(group)}"), keys))
-        missing += [
-            f"{label}, seed {node.instance.seed}: {readings.state(node)}" for node, _ in group
-            if readings.state(node) != "ok"
-        ]  # fmt: skip
-    return c.StageTable(
-        stage, _what(readings.plan, stage), c.Table(columns, tuple(rows)),
-        ("Mean over seeds with its 95 % interval (Student's t, which knows no bounds and may pass 0 or 1).",),
-        tuple(missing),
-    )  # fmt: skip
-
-
-def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
-    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
-    return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-
-
-def _mean(values: list[float]) -> c.Cell:
-    if not values:
-        return c.Absent("missing")
-    if min(values) == max(values):
-        return c.Estimate(values[0])
-    found = summary.estimate(Sample(values))  # type: ignore[arg-type]
-    return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
 
 
 # -- the rest -----------------------------------------------------------------------------------------------------

@@ -121,6 +121,7 @@ def execute(
     rounds: list[Outcome] = []
     known: set[str] = set()
     proposed = 0
+    registry.register(session.plan, session.store)  # before the first proposal: a search is promised like the rest
     while True:
         proposed += hunting.propose(session, stages, cells)
         outcome = _round(session, workers, progress, stages, cells, () if rounds else again, stall_s)
