@@ -120,6 +120,7 @@ def plan(a: argparse.Namespace) -> int:
         print(json.dumps(body, indent=2, ensure_ascii=False))
     else:
         _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again, hunts)
+        _print_checklist(session, missing)
     _refuse_over_budget(session, forecast)
     return 0
 
@@ -180,6 +181,14 @@ def _print_plan(
         print(f"Design: {line}")
     for line in _power(session):
         print(f"Power: {line}")
+
+
+def _print_checklist(session: Session, missing: Any) -> None:
+    from ..study.checklist import before
+
+    print("Before the first step:")
+    for tick in before(session, missing):
+        print(f"  {tick}")
 
 
 def _search_notes(hunts: Any) -> list[str]:

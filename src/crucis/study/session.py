@@ -137,6 +137,7 @@ def _round(
     cells: Mapping[str, tuple[str, ...]] | None, again: Sequence[str], stall_s: float,
 ) -> Outcome:  # fmt: skip
     from ..engine import supervisor
+    from . import codestate
     from .cost import Predictor
 
     plan = session.plan
@@ -150,6 +151,7 @@ def _round(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
         progress=progress, again="failed" if "failed" in again else chosen, cost=predictor.step_seconds,
         stack=lambda step: _STACK if step.group else 1,
+        environment=codestate.described(session.study.folder, session.store),
     )  # fmt: skip
 
 
