@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..report import content as c
+from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import registry
+from .nodes import Node
 from .pictures import association, cell_label, figures
-from .plan import Node, Plan
+from .plan import Plan
 from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
+from .stage_columns import COST, declared
 from .table import Missing
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
@@ -97,7 +101,7 @@ def _design(readings: Readings) -> c.Design:
     plan = readings.plan
     stages, problems = [], []
     for name in plan.study.stages:
-        nodes = list({node.key: node for node in plan.nodes if node.instance.stage == name}.values())
+        nodes = list({node.key: node for node in plan.nodes if node.owner == name}.values())
         counts = Counter(readings.state(node) for node in nodes)
         stages.append(c.StageCount(name, _what(plan, name), len(nodes), **{s: counts[s] for s in _STATES}))
         problems += [
@@ -188,7 +192,7 @@ _AXIS_WORDS = {
     ("compare", "metric"): "the column that is compared",
     ("compare", "against"): "the level it is compared with",
 }
-_HIDDEN = {"n_planned", "min", "max", "se", "dz"}
+_HIDDEN = {"n_planned", "min", "max", "se", "dz", "better", "worse", "equivalent", "inconclusive", "more_pairs"}
 
 
 def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
@@ -202,10 +206,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
+        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -218,6 +223,27 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
+
+
+_VERDICT = (
+    "better or worse if the corrected test says so, equivalent if the difference certainly lies inside the margin, "
+    "else inconclusive, with the number of further seeds (pairs) that would decide if mean and spread stayed so"
+)
+
+
+def _judged(result: AnalysisResult) -> bool:
+    return any("inconclusive" in row.values for row in result.rows)
+
+
+def verdict_words(row: ResultRow) -> str:
+    """The verdict of a comparison in words; empty without one."""
+    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
+    more = row.values.get("more_pairs")
+    if word != "inconclusive" or "more_pairs" not in row.values:
+        return word
+    if more is None:
+        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
+    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -258,9 +284,11 @@ def _unit(result: AnalysisResult, name: str) -> str:
 
 
 def _row(
-    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any]
-) -> c.Row:  # fmt: skip
+    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any], judged: bool
+) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
+    if judged:
+        cells.append(verdict_words(row))
     for name in shown:
         if name == "n":
             continue
@@ -292,13 +320,32 @@ def _sentence(result: AnalysisResult) -> str:
         best = max(rows, key=lambda row: abs(row.values.get(name) or 0.0))
         return f"Strongest association: {', '.join(best.axes.values())}: {association(result, best)}."
     if result.verb == "compare":
-        best = max(rows, key=lambda row: abs(row.values.get("effect") or 0.0))
+        first = next(row for row in rows).axes.get("method")
+        best = max((row for row in rows if row.axes.get("method") == first), key=_distance)
         v = best.values
-        return f"Largest difference: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
-               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs."  # fmt: skip
+        return f"{_largest(best)}: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
+               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs{_says(best)}."  # fmt: skip
     if result.verb == "describe" and len(rows) <= 6:
-        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(row.values.get('mean'))}" for row in rows)
+        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(_middle(row))}" for row in rows)
     return f"{len(rows)} rows."
+
+
+def _largest(row: ResultRow) -> str:
+    return "Clearest probability of improvement" if "tasks" in row.values else "Largest difference"
+
+
+def _distance(row: ResultRow) -> float:
+    """How far an effect lies from no difference."""
+    return abs((row.values.get("effect") or 0.0) - (0.5 if "tasks" in row.values else 0.0))
+
+
+def _middle(row: ResultRow) -> float | None:
+    return row.values.get("iqm" if "iqm" in row.values else "mean")
+
+
+def _says(row: ResultRow) -> str:
+    words = verdict_words(row)
+    return f": {words}" if words else ""
 
 
 def _number(value: float | None) -> str:
@@ -318,6 +365,8 @@ _METHODS = {
     "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
     "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
     "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
+    "improvement": "Probability that a run beats a run, mean over tasks; p from swapping the values of pairs, exact.",
+    "iqm": "Interquartile mean of runs and tasks; stratified bootstrap.",
     "summary": "Mean with Student's t interval; median by order statistics.",
 }
 
@@ -339,6 +388,9 @@ def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
             for name, about in node.bound.leaf.columns.items():
                 if about.get("headline") or name in ("parameters", "train_accuracy"):
                     names[name] = about.get("unit", "")
+            if readings.study.stages[stage].verb == "search":
+                declared_here = declared(readings.study, readings.study.stages[stage])
+                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
     present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
     if not present:
         return None
@@ -403,7 +455,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.instance.stage, cell_label(readings, node.instance.cell), node.instance.seed,
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed,
                  readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
@@ -431,7 +483,7 @@ def _cost(readings: Readings) -> tuple[c.Cost, ...]:
         records = [
             record
             for node in readings.plan.by_key.values()
-            if node.instance.stage == stage and (record := readings.record(node.key)) is not None
+            if node.owner == stage and (record := readings.record(node.key)) is not None
         ]
         if records:
             seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
@@ -442,7 +494,7 @@ def _cost(readings: Readings) -> tuple[c.Cost, ...]:
 
 def _commands(session: Session) -> tuple[str, ...]:
     study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else study.file
+    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
     tail = f" --preset {study.preset}" if study.preset else ""
     overrides = {change.path: change for change in study.changes if change.how == "--set"}
     tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
