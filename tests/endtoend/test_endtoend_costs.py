@@ -24,3 +24,5 @@ def test_costs_are_columns_and_reproduce_but_for_times(lab: Lab) -> None:
     said = lab("reproduce")
     assert said.code == 0, said.all
     assert "12 records recomputed, bitwise equal (4 of them but for times, which no two runs share)" in said.out
+    assert "analysis size: every number bitwise equal" in said.out
+    assert "analysis which: not compared, since it reads times (cost.latency_p50, cost.memory)" in said.out
