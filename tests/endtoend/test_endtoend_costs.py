@@ -12,6 +12,7 @@ stages:
   model: {train: supervised, net: $net, data: digits, batch: 256, for: 1 epochs}
   scores: {measure: classification, of: model}
   cost: {measure: cost, of: model, batch: [1, 16], repeats: 5}
+  layers: {measure: profile, of: model, batch: 4, repeats: 3}
 analysis:
   which: {compare: paired_t, of: [scores.f1, cost.latency_p50, cost.memory, cost.latency_p50@batch=16], between: net}
   size: {describe: summary, of: [cost.flops, cost.parameters], each: net}
@@ -23,4 +24,8 @@ def test_costs_are_columns_and_reproduce_but_for_times(lab: Lab) -> None:
     assert lab("run", "--quiet").code == 0
     said = lab("reproduce")
     assert said.code == 0, said.all
-    assert "12 records recomputed, bitwise equal (4 of them but for times, which no two runs share)" in said.out
+    assert "16 records recomputed, bitwise equal (8 of them but for times, which no two runs share)" in said.out
+    assert "analysis size: every number bitwise equal" in said.out
+    assert "analysis which: not compared, since it reads times (cost.latency_p50, cost.memory)" in said.out
+    assert "figures/layers-layers-1.svg" in lab.report("costs")
+    assert "Where the time goes in small" in lab.page("costs")

@@ -233,6 +233,10 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
           "'t' is a measurement and has no checkpoints. Only train and perturb leave models; did you mean of: "
           "model@at=50%?")],
     ),
+    "perturbation without a model": (
+        HEAD + MODEL + "  q: {perturb: fgsm, of: model}\n  x: {measure: size, of: q}\n",
+        [(6, 26, "stages.x.of", "no-model", "'q' trains nothing, so it leaves numbers and no model. Write of: model.")],
+    ),
     "best without select": (
         HEAD + MODEL + "  x: {measure: size, of: model@at=best}\n",
         [(5, 26, "stages.x.of", "no-best",

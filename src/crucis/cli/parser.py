@@ -177,6 +177,16 @@ def _schema(p: argparse.ArgumentParser) -> None:
     p.add_argument("--output", metavar="FILE", help="default: standard output")
 
 
+def _diagram(p: argparse.ArgumentParser) -> None:
+    p.add_argument("net", help="an architecture as a study writes it: name, ./file.py or '{name: {parameter: value}}'")
+    p.add_argument("--against", metavar="NET", help="draw this one beside it, with what differs in colour")
+    p.add_argument(
+        "--for", dest="set", default="digits", metavar="DATASET", help="shape of the input (default: digits)"
+    )
+    p.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
+    p.add_argument("-o", "--output", default="diagram.svg", metavar="FILE", help="default: diagram.svg")
+
+
 def _work(p: argparse.ArgumentParser) -> None:
     p.add_argument("plan", help="a plan file, or its digest in the store")
     p.add_argument("--store", metavar="DIR", required=True)
@@ -213,6 +223,7 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
     "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
+    "diagram": ("diagram", "diagram", "draw a network, or two with what differs", _diagram),
     "fmt": ("studies", "fmt", "put a study file into its usual order", _fmt),
     "schema": ("shelves", "schema", "a JSON Schema of studies, for editors", _schema),
     "work": ("running", "work", "a bare supervisor on a plan and a store", _work),

@@ -41,8 +41,15 @@ class Stack:
         return self.names[-1] if self.names else WHOLE
 
     @contextmanager
-    def following(self, model: nn.Module, change: Callable[[], None] = lambda: None) -> Iterator[Stack]:
-        """Follow a model's calls inside the block; `change` is called before every change of the stack."""
+    def following(
+        self, model: nn.Module, change: Callable[[], None] = lambda: None, made: Callable[[Any], None] = lambda _: None
+    ) -> Iterator[Stack]:
+        """Follow a model's calls inside the block.
+
+        Args:
+            change: called before every change of the stack.
+            made: called with what a module returns, while it is still the top.
+        """
 
         def enter(name: str) -> Callable[..., None]:
             def hook(*_: Any) -> None:
@@ -51,7 +58,9 @@ class Stack:
 
             return hook
 
-        def leave(*_: Any) -> None:
+        def leave(module: nn.Module, inputs: Any, out: Any) -> None:
+            del module, inputs
+            made(out)
             change()
             self.names.pop()
 

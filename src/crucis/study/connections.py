@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .axes import axes_of, inputs
+from .axes import axes_of, inputs, stage_leaves
 from .coverage import Coverage
 from .filters import MAX_SEEDS
 from .spec import Analysis, Binary, Call, Column, Ref, Stage, Study, Unary
@@ -72,6 +72,26 @@ def check_checkpoints(study: Study, reading: Reading) -> None:
                     "no-best", path, f"'{ref.name}' has no best checkpoint, because it names no 'select'. "
                     f"Add select: accuracy to {ref.name}, or use @at=last.",
                 )  # fmt: skip
+
+
+def check_models(study: Study, reading: Reading) -> None:
+    """Stages that work on networks get one: a perturbation that trains none (`TRAINS = False`) leaves metrics only."""
+    for stage in study.stages.values():
+        for role, ref in stage.of.items():
+            other = study.stages.get(ref.name)
+            if other is None or other.verb != "perturb" or "SUBJECT" in _constants(study, stage):
+                continue
+            if _constants(study, other).get("TRAINS") is False:
+                path = f"stages.{stage.name}.of" + ("" if role == "of" else f".{role}")
+                models = [one.name for one in other.of.values()]
+                hint = f" Write of: {models[0]}." if models else ""
+                reading.fault(
+                    "no-model", path, f"'{ref.name}' trains nothing, so it leaves numbers and no model.{hint}"
+                )
+
+
+def _constants(study: Study, stage: Stage) -> dict[str, Any]:
+    return {name: value for leaf in stage_leaves(study, stage).values() for name, value in leaf.constants.items()}
 
 
 def _no_checkpoints(study: Study, stage: Stage, at: Any, path: str, reading: Reading) -> None:

@@ -12,7 +12,7 @@ from ..errors import Fault, StudyError, did_you_mean
 from . import merge, scalars, text
 from .analyses import Results
 from .axes import DesignError, stage_order
-from .connections import check_checkpoints, check_seeds, closed
+from .connections import check_checkpoints, check_models, check_seeds, closed
 from .constants import Constants
 from .coverage import Coverage, empty, unused
 from .filters import read_filter, read_seeds
@@ -224,6 +224,7 @@ class _Loader:
         Fitting(study, levels, reading, coverage).check()
         check_seeds(study, coverage, reading, yes=self.yes)
         check_checkpoints(study, reading)
+        check_models(study, reading)
         from . import semantics
 
         reading.extend(semantics.faults(study))

@@ -9,7 +9,7 @@ import numpy as np
 from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
-from . import terrain
+from . import layer_pictures, terrain
 from .nodes import Node
 from .pictures_stats import critical_differences, profiles
 from .readings import Readings
@@ -43,6 +43,8 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out += terrain.landscapes(stage, groups)
         if "diagrams.npz" in files:
             out += terrain.diagrams(stage, groups)
+        if {"layers.npz", "times.npz"} <= files:
+            out += layer_pictures.layers(stage, groups)
         if "curve.npz" in files and readings.study.stages[stage].verb == "train":
             out.append(_curves(stage, groups))
     for result in results.values():

@@ -8,10 +8,12 @@ from dataclasses import replace
 from ..engine.arrivals import imported
 from ..errors import CrucisError, did_you_mean
 from ..report import content as c
+from .axes import stage_leaves
 from .expressions import references
 from .plan import Node, Plan
 from .readings import Readings
 from .spec import Ref, Study
+from .stage_columns import COST, expand
 
 MARK = "imported"
 
@@ -35,6 +37,32 @@ def stages_behind(study: Study, name: str) -> tuple[str, ...]:
             seen.add(here)
             queue += [ref.name for ref in _reads(study, here)]
     return tuple(stage for stage in study.stages if stage in found)
+
+
+def times_behind(study: Study, name: str) -> tuple[str, ...]:
+    """The columns among what a claim, an analysis or a derived column reads, at whatever distance, that depend on the
+    machine and the moment: what every step costs, and what its leaf lists as `CIRCUMSTANCE`."""
+    found: dict[str, None] = {}
+    queue, seen = [name], set()
+    while queue:
+        here = queue.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        for ref in _reads(study, here):
+            if ref.name in study.stages:
+                stage = study.stages[ref.name]
+                chance = {
+                    n for leaf in stage_leaves(study, stage).values() for n in leaf.constants.get("CIRCUMSTANCE", ())
+                }
+                own = {n for leaf in stage_leaves(study, stage).values() for n in leaf.columns}
+                found |= {
+                    f"{one.name}.{one.column}": None for one in expand(study, ref)
+                    if one.column in chance or (one.column in COST and one.column not in own)
+                }  # fmt: skip
+            else:
+                queue.append(ref.name)
+    return tuple(found)
 
 
 def _known(study: Study, name: str) -> bool:

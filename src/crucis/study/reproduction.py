@@ -24,7 +24,7 @@ from ..report.content import plain
 from .identity import ENTRY
 from .pictures import figures
 from .plan import Node
-from .provenance import stages_behind
+from .provenance import stages_behind, times_behind
 from .session import PRELOAD, Conclusion, Session, conclude
 
 RUNNER = "crucis.study.steps:run"
@@ -131,6 +131,8 @@ def _conclusions(session: Session, fresh: Store, names: list[str]) -> tuple[list
             if repr(plain(_numbers(old))) == repr(plain(_numbers(new))):  # NaN is equal to itself in writing
                 again = f"{old.outcome.upper()} again, " if kind == "claim" else ""  # type: ignore[union-attr]
                 said.append(f"{kind} {name}: {again}every number bitwise equal")
+            elif times := times_behind(session.study, name):
+                said.append(f"{kind} {name}: not compared, since it reads times ({', '.join(times)})")
             else:
                 lines.append(f"{kind} {name}: comes out otherwise with the records computed again")
     return lines, tuple(said)
