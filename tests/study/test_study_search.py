@@ -14,9 +14,11 @@ import pytest
 from search_toys import accuracy, ran
 
 from crucis.cli import main
+from crucis.study.attributing import search_tasks
 from crucis.study.load import study_from_text
 from crucis.study.plan import make_plan
 from crucis.study.readings import Readings
+from crucis.study.session import open_session
 from crucis.study.spec import Ref
 
 BODY = "train: supervised, net: mlp, data: digits, for: 8 epochs, lr: {log_uniform: [1e-4, 1]}"
@@ -287,6 +289,27 @@ def test_the_plan_counts_and_is_light(tmp_path, capsys):
     assert done.stdout.splitlines()[0] == "s: 17 steps, 17 cached, 0 to run", done.stdout  # 12 trainings, 2 proposals
     assert done.stdout.splitlines()[-1] == "[]"
     assert "6 trials, 6 done" in done.stdout
+
+
+# --- tables for attributions -----------------------------------------------------------------------------------
+
+
+def test_the_table_of_a_search_is_its_complete_trials_on_their_own_scales(tmp_path):
+    text = ONE.replace("lr:", "batch: {choice: [32, 13, 64]}, lr:").replace("trials: 6", "trials: 12")
+    session = ran(write(tmp_path, text), tmp_path / "store")
+    tasks = search_tasks(Readings(session.plan, session.store), Ref("tuned"))
+    assert [task.axes for task in tasks] == [{"parameter": "batch"}, {"parameter": "lr"}]
+    hunt = session.plan.hunts[0]
+    kept = [ask.values for ask, _ in hunt.asked if ask.values[0] != 1]  # a batch of 13 crashes here
+    assert 0 < len(kept) < 12
+    assert (tasks[1].n, tasks[1].n_planned, tasks[1].table.target) == (len(kept), 12, 1)
+    expected = [(math.log10(values[1]) + 4) / 4 for values in kept]
+    assert tasks[1].table.shares[:, 1].tolist() == pytest.approx(expected)
+    assert tasks[0].table.shares[:, 0].tolist() == [values[0] for values in kept]
+    assert tasks[0].table.choices == (3, 0)
+    unfinished = open_session(write(tmp_path, text, "u.yaml"), store=tmp_path / "empty")
+    waiting = search_tasks(Readings(unfinished.plan, unfinished.store), Ref("tuned"))
+    assert [task.refused.code for task in waiting] == ["input_refused", "input_refused"]
 
 
 # --- what is refused -----------------------------------------------------------------------------------------
