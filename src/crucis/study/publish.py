@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..report import content as c
-from ..stats import verdicts
-from . import registry
+from . import account, checklist, registry
+from .confounding import foreseen
 from .pictures import association, cell_label, figures
 from .plan import Plan
-from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
 from .stage_tables import stage_table
 from .table import Missing
+from .verdict_words import VERDICT, judged, verdict_words
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
@@ -39,11 +38,13 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(str(line) for line in design_power(study, session.plan)),
+        power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
-        cost=_cost(readings), commands=_commands(session),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
+        cost=account.cost(readings), commands=account.commands(session),
+        checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
+        settings=tuple(c.Setting(*line) for line in checklist.settings(session)),
     )  # fmt: skip
 
 
@@ -203,11 +204,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
-        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
+        *([c.Column("verdict", says=VERDICT)] if judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -220,27 +221,6 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
-
-
-_VERDICT = (
-    "better or worse if the corrected test says so, equivalent if the difference certainly lies inside the margin, "
-    "else inconclusive, with the number of further seeds (pairs) that would decide if mean and spread stayed so"
-)
-
-
-def _judged(result: AnalysisResult) -> bool:
-    return any("inconclusive" in row.values for row in result.rows)
-
-
-def verdict_words(row: ResultRow) -> str:
-    """The verdict of a comparison in words; empty without one."""
-    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
-    more = row.values.get("more_pairs")
-    if word != "inconclusive" or "more_pairs" not in row.values:
-        return word
-    if more is None:
-        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
-    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -400,47 +380,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed,
-                 readings.state(node))
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
-
-
-def _environment(readings: Readings) -> tuple[c.Fact, ...]:
-    blocks: dict[str, tuple[dict[str, Any], int]] = {}
-    for key in readings.plan.by_key:
-        record = readings.record(key)
-        if record is not None:
-            block = record.body.get("numerics", {})
-            name = str(block.get("hash", ""))
-            blocks[name] = (block, blocks.get(name, (block, 0))[1] + 1)
-    out = []
-    for number, (block, count) in enumerate(sorted(blocks.values(), key=lambda item: -item[1]), 1):
-        words = ", ".join(f"{k} {v}" for k, v in sorted(block.items()) if k != "hash" and v != "")
-        out.append(c.Fact(f"numerics {number} ({count} records)", words))
-    return tuple(out)
-
-
-def _cost(readings: Readings) -> tuple[c.Cost, ...]:
-    out = []
-    for stage in readings.study.stages:
-        records = [
-            record
-            for node in readings.plan.by_key.values()
-            if node.owner == stage and (record := readings.record(node.key)) is not None
-        ]
-        if records:
-            seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
-            stored = sum(int(file["bytes"]) for record in records for file in record.body["files"].values())
-            out.append(c.Cost(stage, len(records), seconds, stored))
-    return tuple(out)
-
-
-def _commands(session: Session) -> tuple[str, ...]:
-    study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
-    tail = f" --preset {study.preset}" if study.preset else ""
-    overrides = {change.path: change for change in study.changes if change.how == "--set"}
-    tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
-    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")
