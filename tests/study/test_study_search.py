@@ -382,3 +382,40 @@ def test_the_resolved_text_keeps_the_search():
     assert again.stages == study.stages
     other, _ = study_from_text(ONE.replace("trials: 6", "trials: 7"), Path())
     assert registered_text(other) != registered_text(study)
+
+
+def worked(name, *swaps):
+    """A worked study without the parts of later versions, on data that needs no file."""
+    text = (Path(__file__).parent / "worked" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = text[: text.index("\nanalysis:")] + "\n"
+    for old, new in swaps:
+        assert old in text
+        text = text.replace(old, new)
+    study, faults = study_from_text(text, Path())
+    assert [str(fault) for fault in faults if not fault.note] == []
+    return make_plan(study)
+
+
+def test_the_worked_search_with_confirmation_is_planned():
+    recipe = ", recipe: wrn-28-10-cifar, because: the recipe of the family"
+    plan = worked("tune-wrn", ("fashion_mnist", "digits"), (recipe, ""))
+    assert [hunt.planned for hunt in plan.hunts] == [60]
+    counts = {stage: sum(node.instance.stage == stage for node in plan.nodes) for stage in plan.study.stages}
+    assert counts == {"tuned": 1, "confirmed": 5, "default": 5}
+    assert {node.waits for node in plan.nodes if node.owner == "confirmed"} == {"tuned"}
+    assert [step.label for step in plan.steps()] == [f"default seed {900000 + i}" for i in range(1, 6)]
+
+
+def test_the_worked_method_searches_once_per_group_and_data_set():
+    stages = ("  cost:", "  # cost:"), ("  shift:", "  # shift:"), ("  review:", "  # review:")
+    arms = "{generate: factorial, of: ./gated_mixer.py, baseline: ./baseline.py}"
+    plan = worked(
+        "gated-mixer", ("{baseline: ./baseline.py, method: ./gated_mixer.py}", "{baseline: mlp, method: convnet}"),
+        (arms, "{full: {net: convnet, group: method}, baseline: {net: mlp, group: baseline}}"),
+        ("[cifar10, cifar100, flowers17]", "[digits, {shapes: {n: 200}}]"), *stages,
+    )  # fmt: skip
+    assert [hunt.planned for hunt in plan.hunts] == [40] * 4
+    assert sum(hunt.unknown for hunt in plan.hunts) == 4 * 40 * 5
+    models = [node for node in plan.nodes if node.instance.stage == "model"]
+    assert len(models) == 2 * 2 * 5
+    assert {node.waits for node in models} == {"tuned"}
