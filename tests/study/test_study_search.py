@@ -14,9 +14,11 @@ import pytest
 from search_toys import accuracy, ran
 
 from crucis.cli import main
+from crucis.study.attributing import search_tasks
 from crucis.study.load import study_from_text
 from crucis.study.plan import make_plan
 from crucis.study.readings import Readings
+from crucis.study.session import open_session
 from crucis.study.spec import Ref
 
 BODY = "train: supervised, net: mlp, data: digits, for: 8 epochs, lr: {log_uniform: [1e-4, 1]}"
@@ -289,6 +291,27 @@ def test_the_plan_counts_and_is_light(tmp_path, capsys):
     assert "6 trials, 6 done" in done.stdout
 
 
+# --- tables for attributions -----------------------------------------------------------------------------------
+
+
+def test_the_table_of_a_search_is_its_complete_trials_on_their_own_scales(tmp_path):
+    text = ONE.replace("lr:", "batch: {choice: [32, 13, 64]}, lr:").replace("trials: 6", "trials: 12")
+    session = ran(write(tmp_path, text), tmp_path / "store")
+    tasks = search_tasks(Readings(session.plan, session.store), Ref("tuned"))
+    assert [task.axes for task in tasks] == [{"parameter": "batch"}, {"parameter": "lr"}]
+    hunt = session.plan.hunts[0]
+    kept = [ask.values for ask, _ in hunt.asked if ask.values[0] != 1]  # a batch of 13 crashes here
+    assert 0 < len(kept) < 12
+    assert (tasks[1].n, tasks[1].n_planned, tasks[1].table.target) == (len(kept), 12, 1)
+    expected = [(math.log10(values[1]) + 4) / 4 for values in kept]
+    assert tasks[1].table.shares[:, 1].tolist() == pytest.approx(expected)
+    assert tasks[0].table.shares[:, 0].tolist() == [values[0] for values in kept]
+    assert tasks[0].table.choices == (3, 0)
+    unfinished = open_session(write(tmp_path, text, "u.yaml"), store=tmp_path / "empty")
+    waiting = search_tasks(Readings(unfinished.plan, unfinished.store), Ref("tuned"))
+    assert [task.refused.code for task in waiting] == ["input_refused", "input_refused"]
+
+
 # --- what is refused -----------------------------------------------------------------------------------------
 
 BROKEN = {
@@ -359,3 +382,40 @@ def test_the_resolved_text_keeps_the_search():
     assert again.stages == study.stages
     other, _ = study_from_text(ONE.replace("trials: 6", "trials: 7"), Path())
     assert registered_text(other) != registered_text(study)
+
+
+def worked(name, *swaps):
+    """A worked study without the parts of later versions, on data that needs no file."""
+    text = (Path(__file__).parent / "worked" / f"{name}.yaml").read_text(encoding="utf-8")
+    text = text[: text.index("\nanalysis:")] + "\n"
+    for old, new in swaps:
+        assert old in text
+        text = text.replace(old, new)
+    study, faults = study_from_text(text, Path())
+    assert [str(fault) for fault in faults if not fault.note] == []
+    return make_plan(study)
+
+
+def test_the_worked_search_with_confirmation_is_planned():
+    recipe = ", recipe: wrn-28-10-cifar, because: the recipe of the family"
+    plan = worked("tune-wrn", ("fashion_mnist", "digits"), (recipe, ""))
+    assert [hunt.planned for hunt in plan.hunts] == [60]
+    counts = {stage: sum(node.instance.stage == stage for node in plan.nodes) for stage in plan.study.stages}
+    assert counts == {"tuned": 1, "confirmed": 5, "default": 5}
+    assert {node.waits for node in plan.nodes if node.owner == "confirmed"} == {"tuned"}
+    assert [step.label for step in plan.steps()] == [f"default seed {900000 + i}" for i in range(1, 6)]
+
+
+def test_the_worked_method_searches_once_per_group_and_data_set():
+    stages = ("  cost:", "  # cost:"), ("  shift:", "  # shift:"), ("  review:", "  # review:")
+    arms = "{generate: factorial, of: ./gated_mixer.py, baseline: ./baseline.py}"
+    plan = worked(
+        "gated-mixer", ("{baseline: ./baseline.py, method: ./gated_mixer.py}", "{baseline: mlp, method: convnet}"),
+        (arms, "{full: {net: convnet, group: method}, baseline: {net: mlp, group: baseline}}"),
+        ("[cifar10, cifar100, flowers17]", "[digits, {shapes: {n: 200}}]"), *stages,
+    )  # fmt: skip
+    assert [hunt.planned for hunt in plan.hunts] == [40] * 4
+    assert sum(hunt.unknown for hunt in plan.hunts) == 4 * 40 * 5
+    models = [node for node in plan.nodes if node.instance.stage == "model"]
+    assert len(models) == 2 * 2 * 5
+    assert {node.waits for node in models} == {"tuned"}

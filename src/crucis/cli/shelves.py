@@ -11,7 +11,13 @@ from typing import Any
 from .. import shelf
 from ..errors import CrucisError, did_you_mean
 
-_SYNONYMS = {"protocols": "train", "instruments": "measure", "perturbations": "perturb", "studies": "study"}
+_SYNONYMS = {
+    "protocols": "train",
+    "instruments": "measure",
+    "perturbations": "perturb",
+    "searches": "search",
+    "studies": "study",
+}
 
 
 def _protocols() -> dict[str, Path]:

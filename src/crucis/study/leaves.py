@@ -70,7 +70,7 @@ def unknown_leaf(home: str, name: str, factors: tuple[str, ...]) -> str:
                 f"'{name}' is {article} {noun}, not {'an' if about.noun[0] in 'aeiou' else 'a'} {about.noun}. "
                 f"Write {{{other}: {name}, {'of: ...' if other != 'train' else 'net: ...'}}}."
             )
-    listing = f" All: crucis list {home}" if home not in ("train", "measure", "perturb") else (
+    listing = f" All: crucis list {home}" if home not in ("train", "measure", "perturb", "search") else (
         f" All: crucis list {about.plural}")  # fmt: skip
     return f"no {about.noun} '{name}'.{did_you_mean(name, shelf.names(home))}{listing}"
 
