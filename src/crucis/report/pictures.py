@@ -202,4 +202,34 @@ class Dots:
     x: Axis
 
 
-FigureData = Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+@dataclass(frozen=True)
+class HistogramPanel:
+    """A distribution and one value in it, which a line marks."""
+
+    label: str
+    values: Sequence[float]
+    mark: float
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Distributions side by side on one axis."""
+
+    panels: tuple[HistogramPanel, ...]
+    x: Axis
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Coefficients in [-1, 1] as coloured cells; those with p below `level` are framed. None: there is no number."""
+
+    panels: tuple[str, ...]  # the rows' names, from the top
+    columns: tuple[str, ...]
+    values: Sequence[Sequence[float | None]]
+    p: Sequence[Sequence[float | None]]
+    level: float
+    symbol: str = "r"
+
+
+FigureData = Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots | Histogram | Heat

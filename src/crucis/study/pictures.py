@@ -9,6 +9,7 @@ import numpy as np
 from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
+from .modelled import heat, prediction_figures
 from .plan import Node
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
@@ -40,7 +41,7 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out.append(_curves(stage, groups))
     for result in results.values():
         out += _of_analysis(result)
-    order = (c.Retention, c.Scatter, c.Forest, c.Contour, c.Diagram, c.Dots, c.Curves)
+    order = (c.Retention, c.Scatter, c.Histogram, c.Heat, c.Forest, c.Contour, c.Diagram, c.Dots, c.Curves)
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 
 
@@ -154,8 +155,12 @@ def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
     rows = [row for row in result.rows if row.refused is None]
     if not rows:
         return
-    if result.verb == "correlate":
+    if result.verb == "correlate" and result.correction == "maximum statistic":
+        yield from heat(result, result.rows)
+    elif result.verb == "correlate":
         yield from _scatter(result, rows)
+    elif result.verb == "predict":
+        yield from prediction_figures(result, rows)
     elif result.verb == "compare":
         yield _forest(result, rows)
     elif result.verb == "describe":

@@ -114,8 +114,7 @@ def design_power(study: Study, plan: Planned) -> list[Power]:
 
 
 def _countable(study: Study, analysis: Analysis) -> bool:
-    refs = (*analysis.of, *analysis.targets, *analysis.given)
-    return analysis.verb in ("compare", "correlate") and not any(ref.name in study.analysis for ref in refs)
+    return analysis.verb in ("compare", "correlate") and not any(ref.name in study.analysis for ref in analysis.refs)
 
 
 def _counts(study: Study, source: _Counts, analysis: Analysis) -> list[int]:
