@@ -14,10 +14,15 @@ from .spec import Analysis, Binary, Claim, Column, Expression, Number, Ref
 
 #: Numbers of pairs or units up to which these tests count every possibility instead of sampling or approximating.
 _FLIPS, _ORDERS = 16, 8
+#: Leaves that draw orders of the units, as many as their parameter `permutations` says.
+_DRAWING = ("ridge", "max_statistic")
 
 
-def smallest_p(method: str, n: int) -> float:
-    """Smallest two-sided p of a test with n pairs (flips) or units (orders); 0 where it has no such bound."""
+def smallest_p(method: str, n: int, permutations: int = 0) -> float:
+    """Smallest p of a test with n pairs (flips) or units (orders, `permutations` of them drawn); 0 if unbounded."""
+    if permutations and n >= 2:
+        few = n <= _ORDERS and math.factorial(n) <= permutations
+        return (2.0 if method == "max_statistic" else 1.0) / math.factorial(n) if few else 1.0 / (1 + permutations)
     if method in ("permutation", "wilcoxon") and 1 <= n <= _FLIPS:
         return 2.0 ** (1 - n)
     if method in ("spearman", "kendall") and 2 <= n <= _ORDERS:
@@ -37,11 +42,18 @@ def check(book: Book, claim: Claim, e: Expression, found: Findings) -> None:
             continue
         n, noun = counted
         tests = _tests(book, analysis) if ref.column == "p" else 1
-        if _out_of_reach(methods[0], n, tests, operator, alpha):
-            where, sentence = f"analysis.{analysis.name}", f"{_sentence(methods[0], n, noun, tests)}, so the claim "
-            better = next((m for m in range(n, 40) if not _out_of_reach(methods[0], m, tests, operator, alpha)), None)
+        drawn = _permutations(book, analysis, methods[0])
+        if _out_of_reach(methods[0], n, tests, operator, alpha, drawn):
+            where, sentence = (
+                f"analysis.{analysis.name}",
+                f"{_sentence(methods[0], n, noun, tests, drawn)}, so the claim ",
+            )
+            better = next(
+                (m for m in range(n, 40) if not _out_of_reach(methods[0], m, tests, operator, alpha, drawn)), None
+            )
             advice = [f"{better} {noun}"] if better else []
             advice += ["paired_t"] if analysis.verb == "compare" else []
+            advice += ["more permutations"] if drawn and not advice else []
             found.add(
                 "out-of-reach", where,
                 f"{sentence}'{claim.name}' ({ref.column} {operator} {text}) cannot be supported. "
@@ -61,15 +73,25 @@ def _levels(e: Expression) -> Iterator[tuple[Ref, str, float, str]]:
             yield node.right.ref, turned[node.operator], node.left.value, node.left.text
 
 
-def _out_of_reach(method: str, n: int, tests: int, operator: str, alpha: float) -> bool:
-    least = min(1.0, smallest_p(method, n) * tests)
+def _permutations(book: Book, analysis: Analysis, method: str) -> int:
+    """Random orders of a test that draws them; 0 for others."""
+    leaf = leaves(book.study, analysis).get(method)
+    if leaf is None or method not in _DRAWING:
+        return 0
+    written = next((ref.params for ref in analysis.leaves if ref.name == method), {})
+    return int({**analysis.params, **written}.get("permutations", leaf.params["permutations"].default))
+
+
+def _out_of_reach(method: str, n: int, tests: int, operator: str, alpha: float, drawn: int) -> bool:
+    least = min(1.0, smallest_p(method, n, drawn) * tests)
     return least > alpha if operator == "<=" else least >= alpha
 
 
-def _sentence(method: str, n: int, noun: str, tests: int) -> str:
-    least = smallest_p(method, n)
+def _sentence(method: str, n: int, noun: str, tests: int, drawn: int) -> str:
+    least = smallest_p(method, n, drawn)
     corrected = f" ({min(1.0, least * tests):.4g} after correction for {tests} tests)" if tests > 1 else ""
-    return f"two-sided {method} on {n} {noun} has no p below {least:.4g}{corrected}"
+    kind = f"{method} with {drawn} permutations" if drawn else f"two-sided {method}"
+    return f"{kind} on {n} {noun} has no p below {least:.4g}{corrected}"
 
 
 def _counted(book: Book, analysis: Analysis) -> tuple[int, str] | None:
@@ -77,6 +99,11 @@ def _counted(book: Book, analysis: Analysis) -> tuple[int, str] | None:
     of = members(book, analysis, analysis.of)
     if analysis.verb == "compare" and analysis.between:
         return max((_pairs(book, analysis, one) for one in of), default=None)
+    if analysis.verb == "predict" and analysis.leave_out:
+        unit = analysis.unit or analysis.leave_out.partition(".")[0]
+        sizes = [len(groups_of(book.study, group, (unit,))) for one in of
+                 for group in groups_of(book.study, one.info.cells, analysis.each)]  # fmt: skip
+        return max(sizes, default=0), "units"
     if analysis.verb == "correlate":
         return max((_units(book, analysis, one) for one in of), default=None)
     return None
@@ -126,6 +153,9 @@ def _tests(book: Book, analysis: Analysis) -> int:
     """
     if analysis.correction not in ("holm", "bonferroni"):
         return 1
+    if any(leaf.constants.get("JOINT") for leaf in leaves(book.study, analysis).values()):
+        of = members(book, analysis, analysis.of)
+        return max((len(groups_of(book.study, one.info.cells, analysis.each)) for one in of), default=1)
     family = [analysis]
     if analysis.correction == "bonferroni" and analysis.family:
         family = [one for one in book.study.analysis.values() if one.family == analysis.family]
@@ -137,5 +167,8 @@ def _tests(book: Book, analysis: Analysis) -> int:
             levels = len(labels[one.between])
             sizes = [max(1, len(names)) for axis, names in labels.items() if axis not in (one.between, "against")]
             sizes.append(levels * (levels - 1) // 2)
+        if one.verb == "predict":
+            sizes = [len(names) for axis, names in labels.items() if axis != "model"]
+            sizes.append(len(set(one.models) - {one.base}))
         count += math.prod(sizes)
     return count

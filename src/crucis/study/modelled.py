@@ -51,8 +51,8 @@ def prediction_figures(result: AnalysisResult, rows: Sequence[ResultRow]) -> Ite
             f"{result.name}-predicted{tail}", f"{title}: predicted against measured",
             c.Scatter(tuple(_against(row) for row in members)),
             "Every point is one unit, predicted by a model that never saw it or its group; on the line the prediction "
-            f"is right. '{NOISE[1:]}' is a control: noise of equal dimension in place of what the model adds; mean over "
-            "its draws. MAE: mean absolute error; R2 is against the mean of the other groups, so that 0 is "
+            f"is right. '{NOISE[1:]}' is a control: noise of equal dimension in place of what the model adds; mean "
+            "over its draws. MAE: mean absolute error; R2 is against the mean of the other groups, so that 0 is "
             "no better than that mean.",
             exploratory=result.exploratory, main=number == 0,
         )  # fmt: skip
