@@ -185,6 +185,10 @@ def _sides(book: Book, analysis: Analysis, found: Findings) -> None:
     path = f"analysis.{analysis.name}"
     if not analysis.targets:
         found.add("no-targets", path, "correlates with nothing. Write with: [COLUMN].")
+    joint = [name for name, leaf in leaves(book.study, analysis).items() if leaf.constants.get("JOINT")]
+    if joint and (len(analysis.leaves) > 1 or analysis.family):
+        text = f"'{joint[0]}' corrects all of its pairs by itself: it stands alone, without other methods and 'family'."
+        found.add("joint", path, text)
     needing = [name for name, leaf in leaves(book.study, analysis).items() if leaf.constants.get("GIVEN")]
     if needing and not analysis.given:
         found.add("no-given", path, f"'{needing[0]}' holds something constant. Write given: [COLUMN].")
