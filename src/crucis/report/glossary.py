@@ -62,6 +62,15 @@ TERMS = {
     "roughness": "distance of the slice from the nearest quadratic, as a share of its range",
     "h0_entropy": "how evenly total persistence of H0 is spread over its bars",
     "h1_entropy": "how evenly total persistence of H1 is spread over its bars",
+    "model": "the columns that it is predicted from",
+    "mae": "mean absolute error of the predictions of left-out units",
+    "rmse": "root of the mean squared error of the predictions of left-out units",
+    "r2": "R2: 1 for perfect predictions of left-out units, 0 no better than the mean of the others, below 0 worse",
+    "gain": "mean absolute error of the base model minus that of this model, on left-out units; above 0 is better",
+    "gain_over_noise": "mean absolute error with noise in place of what this model adds, minus that of this model",
+    "p_letter": "p of shuffling the rows of the added columns and counting errors that are at most as large",
+    "p_single": "p of this coefficient against the largest of all pairs under permutation",
+    "threshold": "coefficient beyond which the largest of all pairs would be significant",
     "confidence": "how often intervals made this way cover the true value",
 }
 

@@ -49,7 +49,7 @@ def prediction_figures(result: AnalysisResult, rows: Sequence[ResultRow]) -> Ite
         title = f"{result.name}{f', {where}' if where else ''}"
         yield c.Figure(
             f"{result.name}-predicted{tail}", f"{title}: predicted against measured",
-            c.Scatter(tuple(_against(row) for row in members)),
+            c.Scatter(tuple(_against(row, _range(members)) for row in members)),
             "Every point is one unit, predicted by a model that never saw it or its group; on the line the prediction "
             f"is right. '{NOISE[1:]}' is a control: noise of equal dimension in place of what the model adds; mean "
             "over its draws. MAE: mean absolute error; R2 is against the mean of the other groups, so that 0 is "
@@ -68,15 +68,28 @@ def prediction_figures(result: AnalysisResult, rows: Sequence[ResultRow]) -> Ite
             )  # fmt: skip
 
 
-def _against(row: ResultRow) -> c.ScatterPanel:
+def _range(rows: Sequence[ResultRow]) -> tuple[float, float]:
+    """One range for truth and predictions of all models, so that panels compare and the line is the diagonal."""
+    values = [value for row in rows for value in (*row.data["y"], *row.data["told"])]
+    pad = 0.04 * (max(values) - min(values))
+    return min(values) - pad, max(values) + pad
+
+
+def _against(row: ResultRow, ends: tuple[float, float]) -> c.ScatterPanel:
     y, told = row.data["y"], row.data["told"]
     points = tuple(c.Dot(str(label), a, b) for label, a, b in zip(row.data["labels"], y, told, strict=True))
-    ends = [min(y), max(y)]
     says = f"MAE {_number(row.values.get('mae'))}, R2 {_number(row.values.get('r2'))}, n = {row.n}"
     metric = row.axes.get("metric", "y")
     line = c.Fit(ends, ends, says="prediction = measurement")
     label = f"model {row.axes['model']}"
-    return c.ScatterPanel(label, points, c.Axis(f"{metric}, measured"), c.Axis("predicted"), line, says)
+    return c.ScatterPanel(
+        label,
+        points,
+        c.Axis(f"{metric}, measured", low=ends[0], high=ends[1]),
+        c.Axis("predicted", low=ends[0], high=ends[1]),
+        line,
+        says,
+    )
 
 
 def _null(row: ResultRow) -> c.HistogramPanel:
@@ -95,18 +108,27 @@ def heat(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure
         across = list(dict.fromkeys(y for _, y in cells))
         down = list(dict.fromkeys(x for x, _ in cells))
         where = ", ".join(label for _, label in rest)
+        common, heads = _shortened(across)
         values = [[_value(cells.get((x, y)), "rho") for y in across] for x in down]
         p = [[_value(cells.get((x, y)), "p") for y in across] for x in down]
         level = 1.0 - result.confidence
         yield c.Figure(
             f"{result.name}-heat{f'-{number + 1}' if len(sets) > 1 else ''}",
             f"{result.name}{f', {where}' if where else ''}: all associations at once",
-            c.Heat(tuple(down), tuple(across), values, p, level, "\u03c1"),
-            f"Spearman's coefficient of every row with every column. A frame marks p < {level:.2g} after correction "
-            "for the maximum over all cells of the picture; a cell without a number could not be computed (all values "
-            "equal, as where nothing persists).",
+            c.Heat(tuple(down), heads, values, p, level, "\u03c1"),
+            f"Spearman's coefficient of every row with every column{common}. A frame marks p < {level:.2g} after "
+            "correction for the maximum over all cells of the picture; a cell without a number could not be "
+            "computed (all values equal, as where nothing persists).",
             exploratory=result.exploratory, main=number == 0,
         )  # fmt: skip
+
+
+def _shortened(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Names of one column at many places, `task_b.retention@step=10`, without what they share; and that in words."""
+    heads = {name.partition("@")[0] for name in names}
+    if len(heads) > 1 or not all("@" in name for name in names):
+        return "", tuple(names)
+    return f" (of {heads.pop()})", tuple(name.partition("@")[2].replace("@", ", ") for name in names)
 
 
 def _value(row: ResultRow | None, name: str) -> float | None:

@@ -17,13 +17,17 @@ _MAP = LinearSegmentedColormap.from_list("signed", [COLOURS[0], "#ffffff", COLOU
 
 def heat(data: Heat, layout: Layout) -> Figure:
     """Rows from the top, columns from the left; the number in a cell where there is room for it."""
-    left = min(max(style.text_width(name, _SIZE) for name in data.panels), 0.45 * layout.width) + 0.12
-    below = min(max(style.text_width(name, _SIZE) for name in data.columns), 2.2) + 0.15
+    left = min(max(style.text_width(name, _SIZE) for name in data.panels), 0.45 * layout.width) + 0.2
     side = min((layout.width - left - 0.1) / len(data.columns), 0.75)
+    small = min(_SIZE, 72.0 * side / 1.25)  # names of columns that would run into one another
+    below = min(max(style.text_width(name, small) for name in data.columns), 2.2) + 0.25
     tall = 0.24
-    width, height = left + side * len(data.columns) + 0.1, 0.32 + tall * len(data.panels) + below
+    width = max(left + side * len(data.columns) + 0.1, 0.45 * layout.width)
+    height = 0.32 + tall * len(data.panels) + below
     fig = style.figure(width, height)
-    ax = fig.add_axes((left / width, below / height, 1 - (left + 0.1) / width, tall * len(data.panels) / height))
+    ax = fig.add_axes(
+        (left / width, below / height, side * len(data.columns) / width, tall * len(data.panels) / height)
+    )
     ax.set_xlim(0, len(data.columns))
     ax.set_ylim(len(data.panels), 0)
     for spine in ax.spines.values():
@@ -37,11 +41,12 @@ def heat(data: Heat, layout: Layout) -> Figure:
             -0.06 / side, i + 0.5, style.fit_words(name, left - 0.1, _SIZE), fontsize=_SIZE, ha="right", va="center"
         )
     for j, name in enumerate(data.columns):
-        ax.text(j + 0.5, len(data.panels) + 0.2, style.fit_words(name, below - 0.1, _SIZE), fontsize=_SIZE, rotation=90,
+        ax.text(j + 0.5, len(data.panels) + 0.2, style.fit_words(name, below - 0.1, small), fontsize=small, rotation=90,
                 ha="center", va="top")  # fmt: skip
     ax.set_xticks([])
     ax.set_yticks([])
-    note = style.fit_words(f"{data.symbol} from -1 (blue) to 1 (orange); frame: p < {data.level:.2g}", width - 0.1, 7.2)
+    note = f"{data.symbol} from -1 (blue) to 1 (orange); frame: p < {data.level:.2g}"
+    note = style.fit_words(note if width > 3 else f"frame: p < {data.level:.2g}", width - 0.1, 7.2)
     fig.text(0.05 / width, 1 - 0.08 / height, note, fontsize=7.2, color=SOFT, va="top")
     return fig
 
@@ -56,6 +61,6 @@ def _cell(ax: Axes, data: Heat, i: int, j: int, roomy: bool) -> None:
     if p is not None and p < data.level:
         ax.add_patch(Rectangle((j + 0.05, i + 0.08), 0.9, 0.84, fill=False, edgecolor=INK, linewidth=1.3))
     if roomy:
-        dark = abs(value) > 0.62
-        ax.text(j + 0.5, i + 0.5, f"{value:.2f}".replace("-", "\u2212"), fontsize=_SIZE, ha="center", va="center",
-                color="white" if dark else INK)  # fmt: skip
+        dark, shown = abs(value) > 0.62, value if abs(value) >= 0.005 else 0.0
+        text = f"{shown:.2f}".replace("-", "\u2212")
+        ax.text(j + 0.5, i + 0.5, text, fontsize=_SIZE, ha="center", va="center", color="white" if dark else INK)
