@@ -1,22 +1,28 @@
-"""Cost of one point of a landscape: ours, ours without folding, a plain in-place loop, and PyPI `loss-landscapes`.
+"""Cost of one point of a landscape: ours, ours in bfloat16, without folding, a plain loop, and PyPI `loss-landscapes`.
 
-    python benchmarks/landscape.py [--images 256] [--points 9] [--repeats 3] [--batch 32]
+    python benchmarks/landscape.py [--images 256] [--points 9] [--repeats 5] [--batch 32] [--write]
 
-CPU seconds per point, one thread, median over repeats; rows that are not installed are left out and said so.
-`loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough.
+CPU seconds per point, one thread, in turn, median over repeats; rows that are not installed are left out and said so.
+"of peak" is the network's floating-point operations per second as a share of what a large float32 matrix product
+reaches in the same run. bfloat16 pays on processors with matrix instructions for it; the first line says whether this
+one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough. `--write`
+keeps the table in results/landscape.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from crucis import streams
 from crucis.measure.directions import draw
@@ -24,6 +30,10 @@ from crucis.measure.surface import Surface
 from crucis.nets import convnet, resnet_cifar
 
 SHAPE, CLASSES = (3, 32, 32), 100
+
+
+def wide(shape: tuple[int, ...], classes: int) -> nn.Module:
+    return convnet.build(shape, classes, widths=[32, 64, 128])
 
 
 def network(build: Callable[..., nn.Module]) -> nn.Module:
@@ -37,10 +47,10 @@ def network(build: Callable[..., nn.Module]) -> nn.Module:
 
 
 def ours(
-    net: nn.Module, x: torch.Tensor, y: torch.Tensor, points: int, batch: int, folding: bool
+    net: nn.Module, x: torch.Tensor, y: torch.Tensor, points: int, batch: int, folding: bool, precision: str = "fp32"
 ) -> Callable[[], float]:
     x = x.to(memory_format=torch.channels_last)
-    surface = Surface(net, list(zip(x.split(batch), y.split(batch), strict=True)), folding=folding)
+    surface = Surface(net, list(zip(x.split(batch), y.split(batch), strict=True)), folding=folding, precision=precision)
     pair = [draw(surface.theta, torch.Generator().manual_seed(axis), "filter") for axis in range(2)]
     plane = surface.plane(*pair)
 
@@ -86,38 +96,82 @@ def pypi(net: nn.Module, x: torch.Tensor, y: torch.Tensor, points: int) -> Calla
     return sample
 
 
+def peak() -> float:
+    """Floating-point operations per second of one thread in a large float32 product, the best of some."""
+    n = 1536
+    left, right = torch.randn(n, n), torch.randn(n, n)
+    best = 0.0
+    for _ in range(8):
+        start = time.process_time()
+        left @ right
+        best = max(best, 2 * n**3 / (time.process_time() - start))
+    return best
+
+
+def matrix_instructions() -> str:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
+    found = [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
+    return ", ".join(found) or "none"
+
+
+def measured(rows: dict[str, Callable[[], float]], points: int, repeats: int) -> dict[str, float]:
+    """CPU seconds per point of each row: all rows in turn, so that a machine that drifts drifts for all."""
+    times: dict[str, list[float]] = {label: [] for label in rows}
+    with torch.no_grad():
+        for sample in rows.values():
+            sample()
+        for _ in range(repeats):
+            for label, sample in rows.items():
+                start = time.process_time()
+                sample()
+                times[label].append((time.process_time() - start) / getattr(sample, "points", points))
+    return {label: statistics.median(found) for label, found in times.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, default in (("images", 256), ("points", 9), ("repeats", 3), ("batch", 32)):
+    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 32)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    most = peak()
+    body = {"bf16_instructions": matrix_instructions(), "peak_gflops": most / 1e9, **vars(args), "networks": {}}
+    print(f"bfloat16 instructions: {body['bf16_instructions']}; float32 matrix product {most / 1e9:.0f} GFLOP/s")
     with streams.borrowed(1):
         x, y = torch.randn(args.images, *SHAPE), torch.randint(0, CLASSES, (args.images,))
-    for name, build in (("convnet", convnet.build), ("resnet-20", resnet_cifar.build)):
+    for name, build in (("convnet", wide), ("resnet-20", resnet_cifar.build)):
         net = network(build)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(x)
+        flops = counter.get_total_flops()
         rows = {
             "ours": ours(net, x, y, args.points, args.batch, True),
+            "ours, bfloat16": ours(net, x, y, args.points, args.batch, True, "bf16"),
             "ours, not folded": ours(net, x, y, args.points, args.batch, False),
             "plain loop, one batch": plain(net, x, y, args.points),
             "PyPI loss-landscapes": pypi(net, x, y, args.points),
         }
-        print(f"{name}: {sum(p.numel() for p in net.parameters()):,} parameters, {args.images} images")
-        base = None
-        for label, sample in rows.items():
-            if sample is None:
+        size = sum(p.numel() for p in net.parameters())
+        print(f"{name}: {size:,} parameters, {flops / args.images / 1e6:.0f} MFLOP an image, {args.images} images")
+        costs = measured({label: sample for label, sample in rows.items() if sample}, args.points, args.repeats)
+        table = {}
+        for label in rows:
+            if label not in costs:
                 print(f"  {label:24s} not installed")
                 continue
-            with torch.no_grad():
-                sample()
-                times = []
-                for _ in range(args.repeats):
-                    start = time.process_time()
-                    sample()
-                    times.append((time.process_time() - start) / getattr(sample, "points", args.points))
-            cost = statistics.median(times)
-            base = base or cost
-            print(f"  {label:24s} {1e3 * cost:9.1f} ms per point   {cost / base:5.2f} x ours")
+            table[label] = {"ms": 1e3 * costs[label], "of_ours": costs[label] / costs["ours"],
+                            "of_peak": flops / costs[label] / most}  # fmt: skip
+            print(f"  {label:24s} {table[label]['ms']:9.1f} ms per point   {table[label]['of_ours']:5.2f} x ours   "
+                  f"{table[label]['of_peak']:5.0%} of peak")  # fmt: skip
+        body["networks"][name] = table
+    if args.write:
+        path = Path(__file__).parent / "results" / "landscape.json"
+        path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        print(f"kept in {path.name}")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,29 @@ def write_folders(folder: Path, *, parts: tuple[str, ...] = ("",), side: int = 1
                 (place / f"{i:03}.png").write_bytes(png(image))
 
 
+def write_cub200(folder: Path, *, classes: int = 4, count: int = 12) -> None:
+    images, labels, parts = [], [], []
+    for number in range(1, classes * count + 1):
+        kind = 1 + number % classes
+        name = f"{kind:03}.Bird_{kind}/bird_{number:04}.jpg"
+        (folder / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "images" / name).write_bytes(png(pixels(1, 10 + number % 3, 3)[0]))
+        images.append(f"{number} {name}")
+        labels.append(f"{number} {kind}")
+        parts.append(f"{number} {int(number % 3 > 0)}")
+    kinds = [f"{kind} {kind:03}.Bird_{kind}" for kind in range(1, classes + 1)]
+    lists = {"images": images, "image_class_labels": labels, "train_test_split": parts, "classes": kinds}
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+
+
+def write_resisc45(folder: Path, count: int = 3) -> None:
+    for name in ["airplane", *(f"scene_{i:02}" for i in range(44))]:
+        (folder / name).mkdir(parents=True)
+        for i, image in enumerate(pixels(count, 9, 3)):
+            (folder / name / f"{name}_{i:03}.jpg").write_bytes(png(image))
+
+
 def ref(name: str, **params) -> LeafRef:
     return LeafRef("data", name, params)
 
@@ -127,6 +150,8 @@ def root(tmp_path_factory):
     write_cifar100(base / "cifar-100-python")
     write_parquet(base / "table" / "train-00000-of-00001.parquet", 80, names=["a", "b", "c", "d"])
     write_folders(base / "folders")
+    write_cub200(base / "CUB_200_2011")
+    write_resisc45(base / "NWPU-RESISC45", count=10)
     np.savez(base / "blobs.npz", x=DRAW.standard_normal((90, 3)), y=np.arange(90) % 3)
     return base
 
@@ -140,6 +165,8 @@ SHELF = {
     "fashion_mnist": {},
     "cifar10": {},
     "cifar100": {},
+    "cub200": {"size": 8},
+    "resisc45": {"size": 8},
     "parquet": {"path": "table"},
     "image_folder": {"path": "folders"},
     "npz": {"path": "blobs.npz"},
@@ -167,6 +194,34 @@ def test_every_data_set_is_documented(name):
 def test_shapes_and_official_parts(root, name, shape, classes, train, test):
     info = describe(ref(name), folder=root, root=root)
     assert (info.shape, info.classes, info.size(), info.size("test")) == (shape, classes, train, test)
+
+
+def test_birds_have_their_official_parts_and_names(root):
+    data = read(ref("cub200", size=8), folder=root, root=root)
+    assert data.class_names == ("Bird_1", "Bird_2", "Bird_3", "Bird_4")
+    assert len(data.test) == 16  # every third of 48
+    assert len(data.train) + len(data.validation) == 32
+    assert describe(ref("resisc45", size=8), folder=root, root=root).classes == 45
+
+
+def test_birds_whose_lists_disagree(tmp_path):
+    write_cub200(tmp_path / "CUB_200_2011")
+    short = tmp_path / "CUB_200_2011" / "image_class_labels.txt"
+    short.write_text("".join(short.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(DataError, match="do not name the same images"):
+        read(ref("cub200", size=8), folder=tmp_path, root=tmp_path)
+    short.write_text("1 one\n1 two\n")
+    with pytest.raises(DataError, match="line 2"):
+        read(ref("cub200", size=8), folder=tmp_path, root=tmp_path)
+
+
+def test_scenes_that_lack_a_class(tmp_path):
+    write_resisc45(tmp_path / "NWPU-RESISC45", count=2)
+    import shutil
+
+    shutil.rmtree(tmp_path / "NWPU-RESISC45" / "scene_03")
+    with pytest.raises(DataError, match="44 class folders"):
+        read(ref("resisc45", size=8), folder=tmp_path, root=tmp_path)
 
 
 def test_digits_are_those_of_scikit_learn(root):

@@ -271,7 +271,7 @@ def test_points_that_are_not_finite_stay_and_are_counted(tmp_path: Path) -> None
     holes = int((~np.isfinite(arrays["losses"])).sum())
     assert 0 < holes < 49
     assert result.outcome == "ok"  # the picture is worth keeping; a table reads the absent columns as refused
-    assert result.values == {"not_finite": holes, "images": 40, "centre": arrays["losses"][0, 3, 3]}
+    assert result.values == {"not_finite": holes, "images": 40, "error": 0.0, "centre": arrays["losses"][0, 3, 3]}
     assert "range" not in result.uncertainty
     assert f"{holes} of 49 points" in result.notes["not_finite"]
     assert np.isfinite(arrays["losses"][0, 3, 3])
@@ -283,7 +283,7 @@ def test_a_network_that_is_broken_at_its_centre_has_no_centre(tmp_path: Path) ->
     with torch.no_grad():
         net[1].bias[0] = math.nan
     result, arrays = run(tmp_path, net)
-    assert result.values == {"not_finite": 98, "images": 40}
+    assert result.values == {"not_finite": 98, "images": 40, "error": 0.0}
     assert np.isnan(arrays["losses"]).all()
 
 

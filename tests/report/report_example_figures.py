@@ -241,6 +241,24 @@ def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
             main=False,
         ),
         c.Figure(
+            "ranks",
+            "Which strategy remembers more",
+            c.Ranks(
+                (
+                    c.RankPanel(
+                        "",
+                        (("naive", 1.3), ("cosine decay", 1.9), ("replay", 3.2), ("EWC", 3.6)),
+                        1.05,
+                        20,
+                        ((1.3, 1.9), (3.2, 3.6)),
+                    ),
+                )
+            ),
+            "Mean rank of each strategy over 20 rows; levels under one bar cannot be told apart.",
+            keys("task_b")[:3],
+            main=False,
+        ),
+        c.Figure(
             "surfaces",
             "Three landscapes in perspective",
             c.Surface((slices[0], slices[4], slices[7])),

@@ -47,14 +47,6 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         ONE + "  c: {measure: supervised, of: m}\n",
         [(4, 16, "stages.c.measure", "unknown-name", "'supervised' is a training protocol, not an instrument.")],
     ),
-    "search is not there yet": (
-        "study: s\nstages:\n  t: {search: tpe, trials: 3}\n",
-        [(3, 7, "stages.t.search", "later", "'search' comes with a later version")],
-    ),
-    "winner_of is not there yet": (
-        ONE + "  t: {winner_of: m}\n",
-        [(4, 7, "stages.t.winner_of", "later", "comes with a later version")],
-    ),
     "gates are not there yet": (
         ONE + "gates: {g: {gate: method}}\n",
         [(4, 1, "gates", "later", "comes with a later version")],

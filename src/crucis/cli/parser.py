@@ -48,6 +48,13 @@ def _new(p: argparse.ArgumentParser) -> None:
 
 def _check(p: argparse.ArgumentParser) -> None:
     _study(p)
+    p.add_argument(
+        "--model",
+        action="store_true",
+        help="also build the networks and check them before training; 'study' may then be a net",
+    )
+    p.add_argument("--on", metavar="DATA", help="with --model and a net: the data set to check it on (default: digits)")
+    p.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     _format(p, "text", "json")
 
 
@@ -118,11 +125,13 @@ def _verify(p: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(p: argparse.ArgumentParser) -> None:
-    p.add_argument("what", help="a record's key, or a study")
+    p.add_argument("what", help="a record's key, a study, or an archive that crucis bundle wrote")
+    p.add_argument("part", nargs="?", help="of a study: a claim, an analysis, a figure, a stage or a record's key")
     p.add_argument("--runs", type=int, default=1, metavar="N", help="how often to recompute (default 1)")
     p.add_argument("--preset", metavar="NAME")
     p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
     p.add_argument("--workers", type=int, metavar="N")
+    p.add_argument("--trust", action="store_true", help="show the code of an archive and run it")
     _place(p)
 
 
@@ -131,6 +140,25 @@ def _unseal(p: argparse.ArgumentParser) -> None:
     _place(p)
     p.add_argument("--workers", type=int, metavar="N")
     p.add_argument("--quiet", action="store_true")
+
+
+def _bundle(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    p.add_argument("-o", "--output", metavar="FILE.zip", help="default: STUDY.zip")
+
+
+def _restore(p: argparse.ArgumentParser) -> None:
+    p.add_argument("bundle", help="an archive that crucis bundle wrote")
+    p.add_argument("folder", nargs="?", help="an empty folder, or one with a store (default: the study's name)")
+    p.add_argument("--trust", action="store_true", help="show the code and pages of the archive, and take them too")
+    p.add_argument("--store", metavar="DIR", help="where the records go (default: .crucis in the folder)")
+
+
+def _doctor(p: argparse.ArgumentParser) -> None:
+    _read(p)
+    p.add_argument("--quick", action="store_true", help="run no trials, not even short ones")
+    _format(p, "text", "json")
 
 
 def _gc(p: argparse.ArgumentParser) -> None:
@@ -175,6 +203,14 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "verify": ("stores", "verify", "check every checksum and key", _verify),
     "reproduce": ("stores", "reproduce", "compute again and compare bit for bit", _reproduce),
     "unseal": ("running", "unseal", "run the steps that read a test split (recorded)", _unseal),
+    "doctor": (
+        "doctor",
+        "doctor",
+        "what a senior colleague would say: findings with evidence and the next action",
+        _doctor,
+    ),
+    "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
+    "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
     "fmt": ("studies", "fmt", "put a study file into its usual order", _fmt),
     "schema": ("shelves", "schema", "a JSON Schema of studies, for editors", _schema),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..api import find_root
 from ..errors import CrucisError
 from ..study import session as sessions
+
+if TYPE_CHECKING:
+    from ..study.reproduction import Comparison
 
 
 def _is_key(text: str) -> bool:
@@ -45,29 +49,61 @@ def verify(a: argparse.Namespace) -> int:
 
 def reproduce(a: argparse.Namespace) -> int:
     """Compute records again in an empty store and compare them bit for bit with the ones that are there."""
-    from ..study.reproduction import reproduce_record, reproduce_study
-
     if a.runs < 1:
         raise CrucisError(f"--runs {a.runs}: at least one run is needed")
-
-    if _is_key(a.what):
+    if a.what.endswith(".zip"):
+        return _reproduce_bundle(a)
+    if _is_key(a.what) and not Path(a.what).exists():
         from ..engine.store import Store
+        from ..study.reproduction import reproduce_record
 
+        if a.part:
+            raise CrucisError(f"'{a.part}' after a key: a part is named after its study: crucis reproduce STUDY PART")
         store = Store(find_root(a.store))
         key = _whole_key(store, a.what)
-        run = lambda folder: reproduce_record(store, key, folder, workers=a.workers)  # noqa: E731
-    else:
-        session = sessions.open_session(
-            a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data, device=a.device
-        )
-        run = lambda folder: reproduce_study(session, folder, workers=a.workers)  # noqa: E731
+        return _repeat(a.runs, lambda folder: reproduce_record(store, key, folder, workers=a.workers))
+    return _reproduce_session(a, sessions.open_session(
+        a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data, device=a.device
+    ))  # fmt: skip
+
+
+def _reproduce_session(a: argparse.Namespace, session: sessions.Session) -> int:
+    from ..study.reproduction import reproduce_study
+
+    return _repeat(a.runs, lambda folder: reproduce_study(session, folder, workers=a.workers, part=a.part))
+
+
+def _reproduce_bundle(a: argparse.Namespace) -> int:
+    """An archive is brought to life in a folder that goes again, and recomputed there."""
+    from ..study.bundles import restore
+    from .archives import show_code
+
+    if a.trust:
+        show_code(Path(a.what))
+    with tempfile.TemporaryDirectory(prefix="crucis-bundle-") as folder:
+        done = restore(a.what, Path(folder) / "study", trust=a.trust)
+        if done.withheld:
+            raise CrucisError(
+                f"{a.what} holds what can run something here: {', '.join(done.withheld)}. To read it and run it: "
+                f"crucis reproduce {a.what} --trust"
+            )
+        study = done.about["study"]
+        return _reproduce_session(a, sessions.open_session(
+            done.study, preset=study["preset"], sets=study["sets"], yes=True, data=a.data, device=a.device,
+            store=done.store,
+        ))  # fmt: skip
+
+
+def _repeat(runs: int, run: Callable[[Path], Comparison]) -> int:
     worst = 0
-    for number in range(1, a.runs + 1):
+    for number in range(1, runs + 1):
         with tempfile.TemporaryDirectory(prefix="crucis-reproduce-") as folder:
             comparison = run(Path(folder))
         print(f"run {number}: {comparison.sentence}")
-        for line in comparison.lines[:20]:
+        for line in (*comparison.lines[:20], *comparison.said):
             print(f"  {line}")
+        if len(comparison.lines) > 20:
+            print(f"  and {len(comparison.lines) - 20} more")
         worst = max(worst, 0 if comparison.equal else 1)
     return worst
 

@@ -17,7 +17,8 @@ from .surface import copied, estimating
 BatchNorm = Literal["frozen", "recalibrated"]
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """Name -> every floating-point parameter and buffer of a network, detached."""
     both = [*model.named_parameters(), *model.named_buffers()]
     return {name: value.detach() for name, value in both if value.is_floating_point()}
 
@@ -41,14 +42,14 @@ class Segment:
     def __init__(
         self, start: nn.Module, end: nn.Module, parts: Sequence[Batch], *, batch_norm: BatchNorm = "frozen"
     ) -> None:
-        first, last = _state(start), _state(end)
+        first, last = state_of(start), state_of(end)
         if {n: v.shape for n, v in first.items()} != {n: v.shape for n, v in last.items()}:
             raise Refusal("not_applicable", "the networks differ in shape, so there is no straight line between them")
         net = copied(start)
         if parts[0][0].dim() == 4:
             net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         net.eval().requires_grad_(False)
-        targets = _state(net)
+        targets = state_of(net)
         self._rows = [(targets[name], first[name], last[name]) for name in first]
         self._net, self._parts, self._recalibrate = net, parts, batch_norm == "recalibrated"
         self._norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]

@@ -18,6 +18,7 @@ from .evaluate import Batch, losses
 from .folding import Folded, fold
 
 BatchNorm = Literal["frozen", "batch", "recalibrated"]
+Precision = Literal["fp32", "bf16"]
 
 
 class Surface:
@@ -29,6 +30,7 @@ class Surface:
         batch_norm: `frozen` uses the stored statistics; `batch` those of each batch, and stores nothing;
             `recalibrated` estimates them anew at every point from all batches (their plain average).
         folding: whether frozen normalisation may be folded; off it is only slower.
+        precision: of the forward pass. Points are written in float32 whatever it is, and rounded once for `bf16`.
 
     Attributes:
         theta: name -> weight of every parameter that moves, at the trained point.
@@ -36,7 +38,13 @@ class Surface:
     """
 
     def __init__(
-        self, model: nn.Module, parts: Sequence[Batch], *, batch_norm: BatchNorm = "frozen", folding: bool = True
+        self,
+        model: nn.Module,
+        parts: Sequence[Batch],
+        *,
+        batch_norm: BatchNorm = "frozen",
+        folding: bool = True,
+        precision: Precision = "fp32",
     ) -> None:
         self._parts, self._policy = parts, batch_norm
         net = copied(model)
@@ -56,6 +64,13 @@ class Surface:
         self._net, self._scale, self.folded = net, done.scale, len(done.scale)
         named = dict(net.named_parameters())
         self._targets: dict[str, Tensor] = {name: named[name] for name in self.theta}
+        self._low: list[tuple[Tensor, Tensor]] = []
+        if precision == "bf16":
+            self._parts = [(x.bfloat16() if x.is_floating_point() else x, y) for x, y in parts]
+            exact = {name: target.detach().clone() for name, target in self._targets.items()}
+            net.to(torch.bfloat16)
+            self._low = [(target, exact[name]) for name, target in self._targets.items()]
+            self._targets = exact
 
     def plane(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Plane:
         """The plane theta + a first + b second."""
@@ -68,6 +83,8 @@ class Surface:
         The same place gives the same bits, whatever was evaluated before: the network's random state, if it uses one,
         is the same at every call.
         """
+        for rounded, exact in self._low:
+            rounded.copy_(exact)
         with borrowed(derive(0, "measure", "surface")):
             if self._policy == "recalibrated":
                 self._recalibrate()

@@ -67,6 +67,12 @@ from crucis.report.pictures import (
     LinePanel as LinePanel,
 )
 from crucis.report.pictures import (
+    RankPanel as RankPanel,
+)
+from crucis.report.pictures import (
+    Ranks as Ranks,
+)
+from crucis.report.pictures import (
     Retention as Retention,
 )
 from crucis.report.pictures import (

@@ -71,6 +71,11 @@ TERMS = {
     "p_letter": "p of shuffling the rows of the added columns and counting errors that are at most as large",
     "p_single": "p of this coefficient against the largest of all pairs under permutation",
     "threshold": "coefficient beyond which the largest of all pairs would be significant",
+    "verdict": "better, worse, equivalent or inconclusive, by the corrected test of the row",
+    "iqm": "interquartile mean: the mean after a quarter of all values is cut off at each end",
+    "gap": "optimality gap: mean distance below the best score",
+    "runs": "number of runs (seeds) of each task",
+    "tasks": "number of tasks over which runs were counted",
     "confidence": "how often intervals made this way cover the true value",
 }
 

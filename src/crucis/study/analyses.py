@@ -161,11 +161,11 @@ class Results:
         """What is left for the leaves; a key that one of them has is enough."""
         out: dict[str, Any] = {}
         for key, raw in body.items():
-            if key == verb or key in COMMON or key in _FIELDS or raw is BAD:
+            having = [leaf for leaf in leaves if key in leaf.params]
+            if key == verb or key in COMMON or raw is BAD or (key in _FIELDS and not having):
                 if key in _FIELDS and key not in OWN.get(verb, ()):
                     self.reading.fault("unknown-parameter", f"{path}.{key}", f"'{verb}' has no key '{key}'.", key=True)
                 continue
-            having = [leaf for leaf in leaves if key in leaf.params]
             if having:
                 converter = Converter(self.folder, self.reading.file, tuple(self.factors))
                 out[key] = converter.value(having[0].params[key], raw)

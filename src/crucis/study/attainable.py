@@ -9,7 +9,7 @@ from .axes import axes_of
 from .columns import Book
 from .expressions import nodes
 from .findings import Findings
-from .outcomes import Member, axes_of_result, groups_of, label_at, leaves, members
+from .outcomes import Member, axes_of_result, field_labels, groups_of, label_at, leaves, members
 from .spec import Analysis, Binary, Claim, Column, Expression, Number, Ref
 
 #: Numbers of pairs or units up to which these tests count every possibility instead of sampling or approximating.
@@ -18,13 +18,19 @@ _FLIPS, _ORDERS = 16, 8
 _DRAWING = ("ridge", "max_statistic")
 
 
-def smallest_p(method: str, n: int, permutations: int = 0) -> float:
-    """Smallest p of a test with n pairs (flips) or units (orders, `permutations` of them drawn); 0 if unbounded."""
+def smallest_p(method: str, n: int, levels: int = 2, permutations: int = 0) -> float:
+    """Smallest p of a test with n pairs (flips, swaps), units (orders) or rows of so many levels (ranks), two-sided.
+
+    `permutations`: random orders that the test draws; 0 for tests that draw none. 0 comes back where there is no such
+    bound, or one that no correction reaches.
+    """
     if permutations and n >= 2:
         few = n <= _ORDERS and math.factorial(n) <= permutations
         return (2.0 if method == "max_statistic" else 1.0) / math.factorial(n) if few else 1.0 / (1 + permutations)
-    if method in ("permutation", "wilcoxon") and 1 <= n <= _FLIPS:
+    if method in ("permutation", "wilcoxon", "improvement") and 1 <= n <= _FLIPS:
         return 2.0 ** (1 - n)
+    if method == "friedman" and n >= 1:
+        return min(1.0, 2.0 * (levels * (levels - 1.0)) ** -n)
     if method in ("spearman", "kendall") and 2 <= n <= _ORDERS:
         return 2.0 / math.factorial(n)
     return 0.0
@@ -42,14 +48,15 @@ def check(book: Book, claim: Claim, e: Expression, found: Findings) -> None:
             continue
         n, noun = counted
         tests = _tests(book, analysis) if ref.column == "p" else 1
-        drawn = _permutations(book, analysis, methods[0])
-        if _out_of_reach(methods[0], n, tests, operator, alpha, drawn):
-            where, sentence = (
-                f"analysis.{analysis.name}",
-                f"{_sentence(methods[0], n, noun, tests, drawn)}, so the claim ",
-            )
+        method, levels = methods[0], _compared(book, analysis)
+        drawn = _permutations(book, analysis, method)
+        if _out_of_reach(smallest_p(method, n, levels, drawn), tests, operator, alpha):
+            least, how = smallest_p(method, n, levels, drawn), _how(method, drawn)
+            where, sentence = f"analysis.{analysis.name}", f"{_sentence(how, least, n, noun, tests)}, so the claim "
+            counts = range(n, 40)
             better = next(
-                (m for m in range(n, 40) if not _out_of_reach(methods[0], m, tests, operator, alpha, drawn)), None
+                (m for m in counts if not _out_of_reach(smallest_p(method, m, levels, drawn), tests, operator, alpha)),
+                None,
             )
             advice = [f"{better} {noun}"] if better else []
             advice += ["paired_t"] if analysis.verb == "compare" else []
@@ -82,16 +89,25 @@ def _permutations(book: Book, analysis: Analysis, method: str) -> int:
     return int({**analysis.params, **written}.get("permutations", leaf.params["permutations"].default))
 
 
-def _out_of_reach(method: str, n: int, tests: int, operator: str, alpha: float, drawn: int) -> bool:
-    least = min(1.0, smallest_p(method, n, drawn) * tests)
+def _compared(book: Book, analysis: Analysis) -> int:
+    """Levels that a comparison ranks within a row."""
+    if not analysis.between:
+        return 2
+    return max(2, len(field_labels(book.study, members(book, analysis, analysis.of), analysis.between)))
+
+
+def _out_of_reach(smallest: float, tests: int, operator: str, alpha: float) -> bool:
+    least = min(1.0, smallest * tests)
     return least > alpha if operator == "<=" else least >= alpha
 
 
-def _sentence(method: str, n: int, noun: str, tests: int, drawn: int) -> str:
-    least = smallest_p(method, n, drawn)
+def _how(method: str, drawn: int) -> str:
+    return f"{method} with {drawn} permutations" if drawn else f"two-sided {method}"
+
+
+def _sentence(how: str, least: float, n: int, noun: str, tests: int) -> str:
     corrected = f" ({min(1.0, least * tests):.4g} after correction for {tests} tests)" if tests > 1 else ""
-    kind = f"{method} with {drawn} permutations" if drawn else f"two-sided {method}"
-    return f"{kind} on {n} {noun} has no p below {least:.4g}{corrected}"
+    return f"{how} on {n} {noun} has no p below {least:.4g}{corrected}"
 
 
 def _counted(book: Book, analysis: Analysis) -> tuple[int, str] | None:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..report import content as c
+from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import registry
+from .methods import method
 from .modelled import prediction
+from .nodes import Node
 from .pictures import association, cell_label, figures
-from .plan import Node, Plan
+from .plan import Plan
 from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
+from .stage_columns import COST, declared
 from .table import Missing
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
@@ -98,7 +103,7 @@ def _design(readings: Readings) -> c.Design:
     plan = readings.plan
     stages, problems = [], []
     for name in plan.study.stages:
-        nodes = list({node.key: node for node in plan.nodes if node.instance.stage == name}.values())
+        nodes = list({node.key: node for node in plan.nodes if node.owner == name}.values())
         counts = Counter(readings.state(node) for node in nodes)
         stages.append(c.StageCount(name, _what(plan, name), len(nodes), **{s: counts[s] for s in _STATES}))
         problems += [
@@ -191,7 +196,9 @@ _AXIS_WORDS = {
     ("predict", "metric"): "the column that is predicted",
     ("predict", "model"): "the columns that it is predicted from; '-noise': noise in place of what the model adds",
 }
-_HIDDEN = {"n_planned", "min", "max", "se", "dz", "groups"}
+_HIDDEN = {
+    "n_planned", "min", "max", "se", "dz", "better", "worse", "equivalent", "inconclusive", "more_pairs", "groups",
+}  # fmt: skip
 
 
 def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
@@ -205,10 +212,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
+        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -218,9 +226,30 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     )
     has_p = any("p" in row.values for row in result.rows)
     return c.Analysis(
-        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
+        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
+
+
+_VERDICT = (
+    "better or worse if the corrected test says so, equivalent if the difference certainly lies inside the margin, "
+    "else inconclusive, with the number of further seeds (pairs) that would decide if mean and spread stayed so"
+)
+
+
+def _judged(result: AnalysisResult) -> bool:
+    return any("inconclusive" in row.values for row in result.rows)
+
+
+def verdict_words(row: ResultRow) -> str:
+    """The verdict of a comparison in words; empty without one."""
+    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
+    more = row.values.get("more_pairs")
+    if word != "inconclusive" or "more_pairs" not in row.values:
+        return word
+    if more is None:
+        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
+    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -265,9 +294,11 @@ def _unit(result: AnalysisResult, name: str) -> str:
 
 
 def _row(
-    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any]
-) -> c.Row:  # fmt: skip
+    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any], judged: bool
+) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
+    if judged:
+        cells.append(verdict_words(row))
     for name in shown:
         if name == "n":
             continue
@@ -299,48 +330,38 @@ def _sentence(result: AnalysisResult) -> str:
         best = max(rows, key=lambda row: abs(row.values.get(name) or 0.0))
         return f"Strongest association: {', '.join(best.axes.values())}: {association(result, best)}."
     if result.verb == "compare":
-        best = max(rows, key=lambda row: abs(row.values.get("effect") or 0.0))
+        first = next(row for row in rows).axes.get("method")
+        best = max((row for row in rows if row.axes.get("method") == first), key=_distance)
         v = best.values
-        return f"Largest difference: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
-               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs."  # fmt: skip
+        return f"{_largest(best)}: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
+               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs{_says(best)}."  # fmt: skip
     if result.verb == "predict":
         return prediction(result, rows)
     if result.verb == "describe" and len(rows) <= 6:
-        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(row.values.get('mean'))}" for row in rows)
+        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(_middle(row))}" for row in rows)
     return f"{len(rows)} rows."
+
+
+def _largest(row: ResultRow) -> str:
+    return "Clearest probability of improvement" if "tasks" in row.values else "Largest difference"
+
+
+def _distance(row: ResultRow) -> float:
+    """How far an effect lies from no difference."""
+    return abs((row.values.get("effect") or 0.0) - (0.5 if "tasks" in row.values else 0.0))
+
+
+def _middle(row: ResultRow) -> float | None:
+    return row.values.get("iqm" if "iqm" in row.values else "mean")
+
+
+def _says(row: ResultRow) -> str:
+    words = verdict_words(row)
+    return f": {words}" if words else ""
 
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
-
-
-_METHODS = {
-    "paired_t": "Student's t on differences paired by seed; interval from the t distribution.",
-    "permutation": "Sign-flip permutation of differences paired by seed, exact where it can be enumerated.",
-    "wilcoxon": "Wilcoxon's signed ranks of differences paired by seed, exact; Hodges-Lehmann estimate and interval.",
-    "equivalence": "Two one-sided t-tests on differences paired by seed against the margin; p small means equivalent.",
-    "rope": "Bayesian signed-rank test of differences paired by seed; posterior probabilities, not p-values.",
-    "aso": "Almost stochastic order of two samples, which ignores the pairing by seed; upper bound by bootstrap.",
-    "welch": "Welch's t-test of two independent samples, which ignores the pairing by seed.",
-    "friedman": "Friedman's ranks over all levels; p of each pair of levels from their mean ranks.",
-    "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
-    "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
-    "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
-    "max_statistic": "Spearman's rank correlation of cell means over seeds. p: Westfall and Young's step-down over all "
-    "pairs, one permutation of the units for all; p_single: against the largest of all pairs; threshold: the "
-    "coefficient beyond which p_single is significant. Interval of the single coefficient, by Fisher's z.",
-    "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
-    "ridge": "Ridge regression on left-out groups, penalty and standardisation inside every fold. gain: mean absolute "
-    "error of the base minus that of the model; gain_over_noise: that of noise of equal dimension minus that of the "
-    "model; intervals by the corrected variance of Nadeau and Bengio. p: Freedman-Lane permutation of the gain in R2 "
-    "over the base; p_letter: shuffled rows of the added columns. rho is strongly negative under pure noise, so judge "
-    "by r2, which is against the mean of the other groups.",
-    "summary": "Mean with Student's t interval; median by order statistics.",
-}
-
-
-def _method(result: AnalysisResult) -> str:
-    return " ".join(dict.fromkeys(_METHODS.get(leaf, "As the study's own file defines.") for leaf in result.leaves))
 
 
 # -- stage tables -------------------------------------------------------------------------------------------------
@@ -356,6 +377,9 @@ def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
             for name, about in node.bound.leaf.columns.items():
                 if about.get("headline") or name in ("parameters", "train_accuracy"):
                     names[name] = about.get("unit", "")
+            if readings.study.stages[stage].verb == "search":
+                declared_here = declared(readings.study, readings.study.stages[stage])
+                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
     present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
     if not present:
         return None
@@ -420,7 +444,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.instance.stage, cell_label(readings, node.instance.cell), node.instance.seed,
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed,
                  readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
@@ -448,7 +472,7 @@ def _cost(readings: Readings) -> tuple[c.Cost, ...]:
         records = [
             record
             for node in readings.plan.by_key.values()
-            if node.instance.stage == stage and (record := readings.record(node.key)) is not None
+            if node.owner == stage and (record := readings.record(node.key)) is not None
         ]
         if records:
             seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
@@ -459,7 +483,7 @@ def _cost(readings: Readings) -> tuple[c.Cost, ...]:
 
 def _commands(session: Session) -> tuple[str, ...]:
     study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else study.file
+    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
     tail = f" --preset {study.preset}" if study.preset else ""
     overrides = {change.path: change for change in study.changes if change.how == "--set"}
     tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())

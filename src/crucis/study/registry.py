@@ -50,8 +50,13 @@ def ledger_name(study: Study) -> str:
 def ledger(study: Study, store: Store) -> str:
     """The study's name among the store's ledgers. Studies of one name in different folders are different studies, so
     the folder is part of it, unless the store lies beside the study, which is the usual place."""
-    where = os.path.relpath(study.folder.resolve(), store.path.resolve().parent)
-    return ledger_name(study) if where == "." else f"{ledger_name(study)}-{sha256(Path(where).as_posix())[:8]}"
+    return ledger_at(ledger_name(study), study.folder, store)
+
+
+def ledger_at(name: str, folder: Path, store: Store) -> str:
+    """As `ledger`, for a study that is known by the name of its ledger and its folder."""
+    where = os.path.relpath(folder.resolve(), store.path.resolve().parent)
+    return name if where == "." else f"{name}-{sha256(Path(where).as_posix())[:8]}"
 
 
 def registered_text(study: Study) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..canon import digest
+from ..engine.arrivals import imported
 from ..engine.store import Store
 from ..errors import CrucisError
-from . import registry
+from . import hunting, registry
 from .load import load_study
 from .plan import Circumstance, Plan, make_plan
 from .spec import Study
@@ -63,8 +64,13 @@ class Session:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan, made once."""
-        return make_plan(self.study, self.circumstance)
+        """The plan, made once; `plan_again` makes it anew."""
+        return make_plan(self.study, self.circumstance, self.store)
+
+    def plan_again(self) -> Plan:
+        """The plan after new results: a search that has them may know its next trials."""
+        self.__dict__.pop("plan", None)
+        return self.plan
 
     @property
     def report_folder(self) -> Path:
@@ -73,8 +79,10 @@ class Session:
 
     @property
     def complete(self) -> bool:
-        """Whether every step that is not sealed has a record."""
-        wanted = {node.key for node in self.plan.nodes if not node.sealed or self.circumstance.unsealed}
+        """Whether every step that is not sealed has a record; a trial that crashed has lost, which is an answer."""
+        gone = hunting.given_up(self.plan)
+        nodes = [node for node in self.plan.nodes if not node.lost and node.key not in gone]
+        wanted = {node.key for node in nodes if not node.sealed or self.circumstance.unsealed}
         return wanted <= self.store.hits(sorted(wanted))
 
 
@@ -98,7 +106,29 @@ def execute(
     stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Sequence[str] = (),
     stall_s: float = 900,
 ) -> Outcome:  # fmt: skip
-    """Register the study and run what is missing of its plan. Finished steps are never computed again."""
+    """Register the study and run what is missing of its plan. Finished steps are never computed again.
+
+    With searches this goes in rounds: what is known is run, then the plan is made again from the results, until
+    nothing waits any more.
+    """
+    rounds: list[Outcome] = []
+    known: set[str] = set()
+    proposed = 0
+    while True:
+        proposed += hunting.propose(session, stages, cells)
+        outcome = _round(session, workers, progress, stages, cells, () if rounds else again, stall_s)
+        rounds.append(outcome)
+        before = {node.key for node in session.plan.nodes}
+        if outcome.stopped or not any(node.waits for node in session.plan.nodes) or before == known:
+            return hunting.joined(session.plan, rounds, proposed)
+        known = before
+        session.plan_again()
+
+
+def _round(
+    session: Session, workers: int | None, progress: Callable[[Any], None] | None, stages: tuple[str, ...],
+    cells: Mapping[str, tuple[str, ...]] | None, again: Sequence[str], stall_s: float,
+) -> Outcome:  # fmt: skip
     from ..engine import supervisor
     from .cost import Predictor
 
@@ -144,7 +174,7 @@ def _within_reach(step: Step, store: Store) -> Step:
 
 def remember(session: Session) -> None:
     """Note which key each step of this study has now, so that a later plan can say what changed."""
-    latest = {node.label: node.key for node in session.plan.nodes}
+    latest = {node.label: node.key for node in session.plan.nodes if not node.pending}
     path = session.store.path / "latest" / f"{registry.ledger(session.study, session.store)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -186,7 +216,8 @@ def fingerprint(session: Session) -> str:
         if path.suffix in (".py", ".html", ".css", ".js")
     )
     own = [registry.own_code(session.study, name) for name in session.study.analysis]
-    return digest([dict(session.study.resolved), states, ledgers, own, code])
+    foreign = sorted(imported(store).keys() & set(keys))
+    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign])
 
 
 def write_report(session: Session, *, force: bool = False) -> Path:
@@ -197,10 +228,11 @@ def write_report(session: Session, *, force: bool = False) -> Path:
     if not force and page.is_file() and mark.is_file() and mark.read_text(encoding="utf-8") == current:
         return page
     from .. import report
+    from .provenance import marked
     from .publish import page_of
 
     conclusion = conclude(session)
-    written = report.build(page_of(session, conclusion), folder)
+    written = report.build(marked(page_of(session, conclusion), conclusion.readings), folder)
     after = registry.late(session.study, registry.current(session.study, session.store))
     lines = [_verdict_line(verdict, after) for verdict in conclusion.verdicts.values()]
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")

@@ -1,14 +1,27 @@
-"""The loss around a trained network, on random planes through its weights.
+"""The loss around a trained network, on planes (or lines) through its weights.
 
-losses[s, i, j] = mean cross-entropy (nats) at theta + coordinates[i] d1_s + coordinates[j] d2_s, with two fresh
-Gaussian directions for every slice s, filter-normalised unless said otherwise; biases and normalisation parameters
-stay.
+losses[s, i, j] = mean cross-entropy (nats) at theta + coordinates[i] d1_s + coordinates[j] d2_s. `directions` says what
+d1 and d2 are:
+
+- `filter`: two fresh Gaussian directions for every slice s, each filter with the norm of the network's own; `raw`:
+  the same without that. Biases and normalisation parameters stay.
+- `hessian`: slice s spans the eigenvectors 2s and 2s + 1 of the Hessian of the same loss, ordered by eigenvalue from
+  the largest, scaled to the norm of the weights.
+- `solutions`: `of` names `start` and `end`; (0, 0) is the one and (1, 0) the other, and (0, 1) is `third` if a third
+  network is named, else one filter-normalised Gaussian direction for every slice. Everything moves here, biases and
+  running statistics too, and coordinates run from 0.5 - span to 0.5 + span.
+
+With `dimensions: 1` there is only d1.
 
 The examples are a fixed subset of the TRAINING split of the network's own task (its view applied): the same for every
 network and every seed. Every point is written from theta itself, on a copy of the network, so nothing accumulates and
 the network is never touched. On an odd grid the middle is the trained point and equals `surface.centre_loss` bit for
-bit. Frozen batch normalisation is folded into the layer before it where logits agree to 1e-4 of the largest; the losses
+bit (for `solutions`, networks lie on the grid if 0 and 1 are among the coordinates: span 1 and a grid of 4k + 1).
+Frozen batch normalisation is folded into the layer before it where logits agree to 1e-4 of the largest; the losses
 then differ from the unfolded ones by rounding (order 1e-6 relative), which `notes.deviation` records at the centre.
+
+`bf16` computes the forward pass in bfloat16 and records as `error` how far the losses of up to 50 points of the grid,
+drawn from the seed, are from their float32 values at most; `persistence` leaves out bars shorter than twice that.
 
 A point whose loss is NaN or infinite stays so in `landscape.npz` and is counted in `not_finite`. The record is kept,
 since the picture shows where the holes are, but `range` and `roughness` (and `centre`, if it is one of them) are left
@@ -16,9 +29,10 @@ out: a table reads them as refused, and `persistence` refuses the whole.
 
 Invariant under: the batch size (1e-6 relative; not for `batch_norm: batch`, where it is part of the definition), the
 order of points, interruption, and (with `filter`) rescaling a filter that the next layer undoes.
-Cost: slices x grid^2 passes over `images` examples; `recalibrated` twice that.
+Cost: slices x grid^dimensions passes over `images` examples; `recalibrated` twice that; `hessian` some hundred passes
+more for each slice.
 Source: H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, Visualizing the loss landscape of neural nets, 2018
-(arXiv:1712.09913).
+(arXiv:1712.09913); planes through networks: T. Garipov et al., 2018 (arXiv:1802.10026).
 Reference case: for a loss quadratic in the weights each slice is the quadratic form d1'Hd1, d1'Hd2, d2'Hd2.
 """
 
@@ -31,28 +45,29 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ... import seeds, streams
+from ... import seeds
 from ...errors import Refusal, Stopped
 from ...numerics.quadratic import roughness
 from ...records import Context, Result
-from ..directions import cosine, draw, norm
 from ..evaluate import Batch, batches, evaluating, losses
+from ..looks import Look, around, through
 from ..slices import over_slices
 from ..specimen import Specimen
-from ..surface import Surface
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 COLUMNS = {
     "centre": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
     "range": {"unit": "nats", "range": [0, None], "axes": [], "headline": True, "within": "slice"},
     "roughness": {"unit": "1", "range": [0, 1], "axes": [], "headline": True, "within": "slice"},
+    "error": {"unit": "nats", "range": [0, None], "axes": [], "headline": False},
     "not_finite": {"unit": "count", "range": [0, None], "axes": [], "headline": False},
     "images": {"unit": "count", "range": [1, None], "axes": [], "headline": False},
 }
 AXES = {"slice": "slices"}
 EXAMPLE = {"grid": 5, "slices": 2, "images": 32}
 LIMITS = {
+    "dimensions": "[1, 2]",
     "grid": "[3, 1001]",
     "slices": "[1, 1000]",
     "span": "(0, 1000]",
@@ -61,6 +76,7 @@ LIMITS = {
 }
 LANDSCAPE = "landscape.npz"
 ROWS = "rows.npz"
+_SAMPLED = 50  # points at which bf16 is held against float32
 
 
 def measure(
@@ -70,67 +86,68 @@ def measure(
     slices: int = 5,
     span: float = 1.0,
     images: int = 1000,
-    directions: Literal["filter", "raw"] = "filter",
+    directions: Literal["filter", "raw", "hessian", "solutions"] = "filter",
+    dimensions: int = 2,
     batch_norm: Literal["frozen", "batch", "recalibrated"] = "frozen",
-    precision: Literal["fp32"] = "fp32",
+    precision: Literal["fp32", "bf16"] = "fp32",
     batch: int = 128,
 ) -> Result:
-    """Sample the loss on `slices` planes of `grid` x `grid` points.
+    """Sample the loss on `slices` planes of `grid` x `grid` points, or on as many lines of `grid` points.
 
     Args:
         grid: points along each direction, at least 3; odd puts the trained point on the grid.
-        slices: independent planes; more of them keep the earlier ones.
-        span: half-width in units of the direction; coordinates run from -span to span.
+        slices: independent planes; more of them keep the earlier ones. A plane through three networks is one slice.
+        span: half-width in units of the direction; coordinates run from -span to span (`solutions`: around 0.5).
         images: training examples; all of them if there are fewer (the column `images` says how many).
-        directions: `filter` gives each filter of a direction the norm of the network's; `raw` is standard normal.
+        directions: where the axes come from, see above.
+        dimensions: 2 for planes, 1 for lines.
         batch_norm: statistics are `frozen`, those of each `batch`, or `recalibrated` at each point.
-        precision: float32 throughout.
+        precision: of the forward pass; `fp32` unless asked for (`solutions`: always).
         batch: examples at once.
 
     Returns:
         `centre` (loss of the network), `range` (largest - smallest loss) and `roughness` (root mean square distance
-        from the nearest quadratic, as a share of the range) as means over slices with their parts. `landscape.npz`:
-        `losses` (slices, grid, grid) float64, `coordinates` (grid,), `norms` (slices, 2), `cosines` (slices,) of the
-        two directions, `theta_norm` (), `index` (images,) into the training split. With points that are not finite,
-        see above.
+        from the nearest quadratic, as a share of the range) as means over slices with their parts; `error` (0 in
+        float32). `landscape.npz`: `losses` (slices, grid, grid) or (slices, grid) float64, `coordinates` (grid,),
+        `norms` (slices, 2), `cosines` (slices,) of the two directions, `theta_norm` (), `index` (images,) into the
+        training split, and for `hessian` the `eigenvalues` (slices, dimensions).
 
     Raises:
-        Refusal: `not_applicable`, `too_few`, `degenerate` if a slice is constant.
+        Refusal: `not_applicable`, `too_few`, `degenerate` if a slice is constant, `unsupported` for `hessian` on a
+            network without second derivatives.
         Stopped: asked to; finished rows are kept in `scratch` and the next attempt goes on from them, bit-equal.
     """
-    del precision  # one value so far; it is part of the step's identity
     model, data = specimen.network()
     index = subset(len(data.train), images)
     parts = batches(data.train.take(index), data.mean, data.std, batch=batch, device=specimen.device)
-    surface = Surface(model, parts, batch_norm=batch_norm)
-    if directions == "filter" and norm(surface.theta) == 0.0:
-        raise Refusal("degenerate", "all weights are zero, so no filter-normalised direction has a length")
-    centre = surface.loss()
-    coordinates = places(grid, span)
-    rows = Rows(specimen.ctx, (slices, grid, grid), centre)
-    norms, cosines = np.zeros((slices, 2)), np.zeros(slices)
-    for s in range(slices):
-        pair = [
-            draw(
-                surface.theta,
-                streams.generator(specimen.seed, "measure", specimen.depth, "landscape", s, axis),
-                directions,
-            )
-            for axis in range(2)
-        ]
-        norms[s], cosines[s] = [norm(d) for d in pair], cosine(*pair)
-        scan(surface.plane(*pair).place, surface.loss, coordinates, rows, s)
+    if directions == "solutions":
+        centre, theta_norm, looks = through(specimen, parts, slices, dimensions, batch_norm, precision)
+        coordinates = 0.5 + places(grid, span)
+    else:
+        centre, theta_norm, looks = around(specimen, parts, directions, slices, dimensions, batch_norm, precision)
+        coordinates = places(grid, span)
+    shape = (slices, grid, grid if dimensions == 2 else 1)
+    rows = Rows(specimen.ctx, shape, centre)
+    norms, cosines, eigenvalues, errors, folded = np.zeros((slices, 2)), np.zeros(slices), [], [], 0
+    for s, look in enumerate(looks):
+        norms[s], cosines[s], folded = look.norms, look.cosine, look.folded
+        eigenvalues.append(look.eigenvalues)
+        scan(look.place, look.loss, coordinates, rows, s, coordinates if dimensions == 2 else np.zeros(1))
+        errors.append(_error(look, coordinates, rows.losses[s], specimen.seed, s))
+    found = rows.losses if dimensions == 2 else rows.losses[:, :, 0]
     arrays = {
-        "losses": rows.losses,
+        "losses": found,
         "coordinates": coordinates,
         "norms": norms,
         "cosines": cosines,
-        "theta_norm": np.asarray(norm(surface.theta)),
+        "theta_norm": np.asarray(theta_norm),
         "index": index,
+        **({"eigenvalues": np.array(eigenvalues)} if directions == "hessian" else {}),
     }
     files = specimen.save(LANDSCAPE, arrays)
-    notes = {"folded": surface.folded, "deviation": _deviation(model, parts, centre, batch_norm), "examples": "train"}
-    return _result(rows.losses, centre, len(index), files, notes)
+    exact = batch_norm == "frozen" and precision == "fp32" and directions != "solutions"
+    notes = {"folded": folded, "deviation": _deviation(model, parts, centre) if exact else None, "examples": "train"}
+    return _result(found, centre, len(index), max(errors), files, notes)
 
 
 def subset(size: int, images: int) -> np.ndarray:
@@ -145,7 +162,12 @@ def places(grid: int, span: float) -> np.ndarray:
 
 
 def scan(
-    place: Callable[[float, float], None], loss: Callable[[], float], coordinates: np.ndarray, rows: Rows, s: int
+    place: Callable[[float, float], None],
+    loss: Callable[[], float],
+    coordinates: np.ndarray,
+    rows: Rows,
+    s: int,
+    across: np.ndarray | None = None,
 ) -> None:
     """Fill slice `s` row by row, skipping rows that an earlier attempt has finished.
 
@@ -155,12 +177,14 @@ def scan(
         coordinates: (grid,).
         rows: where losses go.
         s: index of the slice.
+        across: coordinates along the second direction; those of the first if left out.
     """
+    across = coordinates if across is None else across
     for i, a in enumerate(coordinates):
         if rows.done[s, i]:
             continue
         rows.pause(s, i)
-        for j, b in enumerate(coordinates):
+        for j, b in enumerate(across):
             place(float(a), float(b))
             rows.losses[s, i, j] = loss()
         rows.finish(s, i)
@@ -203,23 +227,42 @@ class Rows:
             aside.replace(self._ctx.scratch / ROWS)
 
 
-def _deviation(model: Any, parts: list[Batch], centre: float, batch_norm: str) -> float | None:
-    """Distance of the centre from the plain loss of the network, where both mean the same."""
-    if batch_norm != "frozen":
-        return None
+def _error(look: Look, coordinates: np.ndarray, found: np.ndarray, seed: int, s: int) -> float:
+    """Largest distance from the float32 losses over some points of the slice; 0 where the slice is float32 itself.
+
+    A point at which only one of the two is finite makes the error infinite, and the caller refuses.
+    """
+    if look.exact is None:
+        return 0.0
+    chosen = seeds.rng(seed, "measure", "landscape", "error", s).permutation(found.size)[:_SAMPLED]
+    worst = 0.0
+    for flat in chosen:
+        i, j = divmod(int(flat), found.shape[1])
+        exact = look.exact(float(coordinates[i]), float(coordinates[j]) if found.shape[1] > 1 else 0.0)
+        if math.isfinite(exact) != math.isfinite(found[i, j]):
+            raise Refusal("unsupported", "a point has a finite loss in only one of bf16 and fp32; use fp32")
+        if math.isfinite(exact):
+            worst = max(worst, abs(exact - float(found[i, j])))
+    return worst
+
+
+def _deviation(model: Any, parts: list[Batch], centre: float) -> float | None:
+    """Distance of the centre from the plain loss of the network."""
     with evaluating(model):
         plain = losses(model, parts)[0]
     return abs(plain - centre) if math.isfinite(plain) and math.isfinite(centre) else None
 
 
-def _result(found: np.ndarray, centre: float, count: int, files: dict[str, str], notes: dict[str, Any]) -> Result:
+def _result(
+    found: np.ndarray, centre: float, count: int, error: float, files: dict[str, str], notes: dict[str, Any]
+) -> Result:
     holes = int((~np.isfinite(found)).sum())
-    known: dict[str, Any] = {"not_finite": holes, "images": count}
+    known: dict[str, Any] = {"not_finite": holes, "images": count, "error": error}
     known |= {"centre": centre} if math.isfinite(centre) else {}
     if holes:
         text = f"{holes} of {found.size} points have no finite loss; they stand as they are in {LANDSCAPE}"
         return Result(values=known, files=files, notes={**notes, "not_finite": text})
-    if (found.min(axis=(1, 2)) == found.max(axis=(1, 2))).any():
+    if any(float(np.ptp(slice_)) == 0.0 for slice_ in found):
         raise Refusal("degenerate", "a slice is constant: no direction changes the loss")
     parts = {"range": [float(np.ptp(f)) for f in found], "roughness": [roughness(f) for f in found]}
     values, uncertainty = over_slices(parts)

@@ -12,7 +12,8 @@ dual 8-neighbour graph, because that flag complex has no squares.
 Values are cast to float32 after the transform; everything from there on is exact. On every slice the Euler identity
 must hold exactly and the engine's diagrams must equal those of an independent union-find, or the record is refused.
 The null landscape is the quadratic nearest to the slice, sampled on the same grid: what it has of persistence is
-aliasing of an anisotropic bowl and no topology.
+aliasing of an anisotropic bowl and no topology. The coarse landscape is every second point of the slice along both
+sides: totals that the finer grid changes much are not settled at this resolution.
 
 Invariant under: adding a constant (raw), any increasing map up to its effect on the values; `vertices` and `cells` also
 under transposing and flipping a slice.
@@ -34,7 +35,7 @@ from ...records import Result
 from ..slices import over_slices
 from ..specimen import Specimen
 
-REVISION = 1
+REVISION = 2
 RANDOM = False
 COLUMNS = {
     "h0_total": {"unit": "1", "range": [0, None], "axes": [], "headline": True, "within": "slice"},
@@ -47,6 +48,9 @@ COLUMNS = {
     "h1_entropy": {"unit": "nats", "range": [0, None], "axes": [], "headline": True, "within": "slice"},
     "h0_null": {"unit": "1", "range": [0, None], "axes": [], "headline": False, "within": "slice"},
     "h1_null": {"unit": "1", "range": [0, None], "axes": [], "headline": False, "within": "slice"},
+    "h0_coarse": {"unit": "1", "range": [0, None], "axes": [], "headline": False, "within": "slice"},
+    "h1_coarse": {"unit": "1", "range": [0, None], "axes": [], "headline": False, "within": "slice"},
+    "floor": {"unit": "1", "range": [0, None], "axes": [], "headline": False},
     "euler_residual": {"unit": "1", "range": [0, 0], "axes": [], "headline": False},
 }
 EXAMPLE = {"engine": "gudhi", "complex": "vertices", "noise_floor": 1e-7}
@@ -71,12 +75,15 @@ def measure(
         complex: convention on the grid, see above.
         transform: `log` measures the natural logarithm of the loss, which compares nets of unlike loss scales.
         noise_floor: bars of this length or less are left out of every column, in units of the transformed loss, at
-            least 0. The certificate is taken before that.
+            least 0. The certificate is taken before that. A landscape that was computed in less than float32 has a
+            floor of its own, twice its `error` (a bar moves by no more when every value moves by the error; on the
+            logarithm twice the error divided by the smallest loss); the higher one counts.
 
     Returns:
         Per dimension: `total` (sum of lengths), `max` (longest), `count`, `entropy` (nats); means over slices, the
         slices under `NAME@slice`, standard errors over slices. No bar means 0, which is a value. `h0_null`, `h1_null`:
-        totals of the null landscapes. `diagrams.npz`: `h0_SLICE`, `h1_SLICE`, `null_h0_SLICE`, `null_h1_SLICE`, each
+        totals of the null landscapes; `h0_coarse`, `h1_coarse`: of the coarse ones; `floor`: the floor that counted.
+        `diagrams.npz`: `h0_SLICE`, `h1_SLICE`, `null_h0_SLICE`, `null_h1_SLICE`, each
         (bars, 2) float32 of (birth, death), before the noise floor.
 
     Raises:
@@ -85,6 +92,7 @@ def measure(
         CrucisError: the engine is not installed.
     """
     slices = _slices(specimen, transform)
+    floor = max(noise_floor, _own_floor(specimen, transform))
     arrays: dict[str, np.ndarray] = {}
     parts: dict[str, list[float]] = {name: [] for name, column in COLUMNS.items() if "within" in column}
     worst = 0.0
@@ -93,13 +101,14 @@ def measure(
         worst = max(worst, abs(euler_residual(f, found, complex)))
         for prefix, diagrams in (("", found), ("null_", null)):
             arrays |= {f"{prefix}h0_{index}": diagrams.h0, f"{prefix}h1_{index}": diagrams.h1}
-        for name, value in _numbers(found.above(noise_floor), null.above(noise_floor)).items():
+        coarse = _certified(surface(f[::2, ::2]), engine, complex, f"every second point of slice {index}")
+        for name, value in _numbers(found.above(floor), null.above(floor), coarse.above(floor)).items():
             parts[name].append(value)
         if specimen.ctx is not None:
             specimen.ctx.beat(slice=index + 1, slices=len(slices))
     values, uncertainty = over_slices(parts)
     files = specimen.save(DIAGRAMS, arrays)
-    return Result(values={**values, "euler_residual": worst}, uncertainty=uncertainty, files=files)
+    return Result(values={**values, "floor": floor, "euler_residual": worst}, uncertainty=uncertainty, files=files)
 
 
 def _slices(specimen: Specimen, transform: str) -> list[np.ndarray]:
@@ -107,6 +116,8 @@ def _slices(specimen: Specimen, transform: str) -> list[np.ndarray]:
     if not (record.folder / LANDSCAPE).is_file():
         raise Refusal("not_applicable", "works on the record of a loss_landscape; 'of' names something else")
     losses = record.arrays(LANDSCAPE)["losses"]
+    if losses.ndim != 3:
+        raise Refusal("not_applicable", "works on planes; this landscape has dimensions: 1")
     if transform == "log":
         if not (losses > 0).all():
             raise Refusal(
@@ -122,6 +133,15 @@ def _slices(specimen: Specimen, transform: str) -> list[np.ndarray]:
     return [surface(values) for values in narrow]
 
 
+def _own_floor(specimen: Specimen, transform: str) -> float:
+    """Twice the largest error of the landscape's values, on the scale on which bars are measured."""
+    record = specimen.record()
+    error = float(record.values.get("error", 0.0))
+    if error == 0.0 or transform == "raw":
+        return 2.0 * error
+    return 2.0 * error / float(record.arrays(LANDSCAPE)["losses"].min())
+
+
 def _certified(f: np.ndarray, engine: str, complex: Complex, where: str) -> Diagrams:
     """The engine's diagrams, once the Euler identity and the independent computation agree with them."""
     found = (ripser_grid if engine == "ripser" else gudhi_grid).diagrams(f, complex)
@@ -133,14 +153,15 @@ def _certified(f: np.ndarray, engine: str, complex: Complex, where: str) -> Diag
     return found
 
 
-def _numbers(found: Diagrams, null: Diagrams) -> dict[str, float]:
+def _numbers(found: Diagrams, null: Diagrams, coarse: Diagrams) -> dict[str, float]:
     out: dict[str, float] = {}
-    for name, bars, empty in (("h0", found.h0, null.h0), ("h1", found.h1, null.h1)):
+    for name, bars, empty, half in (("h0", found.h0, null.h0, coarse.h0), ("h1", found.h1, null.h1, coarse.h1)):
         out |= {
             f"{name}_total": total(bars),
             f"{name}_max": longest(bars),
             f"{name}_count": len(bars),
             f"{name}_entropy": entropy(bars),
             f"{name}_null": total(empty),
+            f"{name}_coarse": total(half),
         }
     return out

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crucis.report import content
-from crucis.report.draw import distribution, effects, heat, landscape, lines, relation, topology
+from crucis.report.draw import distribution, effects, heat, landscape, lines, ranks, relation, topology
 
 PAINTERS: dict[type, Callable[..., Any]] = {
     content.Curves: lines.curves,
@@ -20,6 +20,7 @@ PAINTERS: dict[type, Callable[..., Any]] = {
     content.Dots: effects.dots,
     content.Histogram: distribution.histogram,
     content.Heat: heat.heat,
+    content.Ranks: ranks.ranks,
 }
 
 
