@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crucis.report.trials import History, Parallel, Plane, Slices
 from crucis.report.values import Absent, Estimate
 
 
@@ -260,5 +261,6 @@ class Ranks:
 
 
 FigureData = (
-    Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots | Ranks | Histogram | Heat
-)
+    Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+    | Ranks | History | Slices | Parallel | Plane | Histogram | Heat
+)  # fmt: skip

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..report import content as c
-from ..stats import verdicts
-from ..stats.describe import summary
-from ..stats.table import Sample
-from . import registry
-from .methods import method
+from . import account, checklist, registry
+from .confounding import foreseen
 from .modelled import prediction
-from .nodes import Node
 from .pictures import association, cell_label, figures
 from .plan import Plan
-from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
-from .stage_columns import COST, declared
+from .stage_tables import stage_table
 from .table import Missing
+from .verdict_words import VERDICT, judged, verdict_words
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
@@ -44,11 +39,13 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(str(line) for line in design_power(study, session.plan)),
+        power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
-        stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
-        cost=_cost(readings), commands=_commands(session),
+        stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
+        cost=account.cost(readings), commands=account.commands(session),
+        checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
+        settings=tuple(c.Setting(*line) for line in checklist.settings(session)),
     )  # fmt: skip
 
 
@@ -212,11 +209,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
-        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
+        *([c.Column("verdict", says=VERDICT)] if judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -226,30 +223,9 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     )
     has_p = any("p" in row.values for row in result.rows)
     return c.Analysis(
-        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), method(result),
+        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
-
-
-_VERDICT = (
-    "better or worse if the corrected test says so, equivalent if the difference certainly lies inside the margin, "
-    "else inconclusive, with the number of further seeds (pairs) that would decide if mean and spread stayed so"
-)
-
-
-def _judged(result: AnalysisResult) -> bool:
-    return any("inconclusive" in row.values for row in result.rows)
-
-
-def verdict_words(row: ResultRow) -> str:
-    """The verdict of a comparison in words; empty without one."""
-    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
-    more = row.values.get("more_pairs")
-    if word != "inconclusive" or "more_pairs" not in row.values:
-        return word
-    if more is None:
-        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
-    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -364,56 +340,35 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
 
 
-# -- stage tables -------------------------------------------------------------------------------------------------
+_METHODS = {
+    "paired_t": "Student's t on differences paired by seed; interval from the t distribution.",
+    "permutation": "Sign-flip permutation of differences paired by seed, exact where it can be enumerated.",
+    "wilcoxon": "Wilcoxon's signed ranks of differences paired by seed, exact; Hodges-Lehmann estimate and interval.",
+    "equivalence": "Two one-sided t-tests on differences paired by seed against the margin; p small means equivalent.",
+    "rope": "Bayesian signed-rank test of differences paired by seed; posterior probabilities, not p-values.",
+    "aso": "Almost stochastic order of two samples, which ignores the pairing by seed; upper bound by bootstrap.",
+    "welch": "Welch's t-test of two independent samples, which ignores the pairing by seed.",
+    "friedman": "Friedman's ranks over all levels; p of each pair of levels from their mean ranks.",
+    "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
+    "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
+    "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
+    "max_statistic": "Spearman's rank correlation of cell means over seeds. p: Westfall and Young's step-down over all "
+    "pairs, one permutation of the units for all; p_single: against the largest of all pairs; threshold: the "
+    "coefficient beyond which p_single is significant. Interval of the single coefficient, by Fisher's z.",
+    "ridge": "Ridge regression on left-out groups, penalty and standardisation inside every fold. gain: mean absolute "
+    "error of the base minus that of the model; gain_over_noise: that of noise of equal dimension minus that of the "
+    "model; intervals by the corrected variance of Nadeau and Bengio. p: Freedman-Lane permutation of the gain in R2 "
+    "over the base; p_letter: shuffled rows of the added columns. rho is strongly negative under pure noise, so judge "
+    "by r2, which is against the mean of the other groups.",
+    "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
+    "improvement": "Probability that a run beats a run, mean over tasks; p from swapping the values of pairs, exact.",
+    "iqm": "Interquartile mean of runs and tasks; stratified bootstrap.",
+    "summary": "Mean with Student's t interval; median by order statistics.",
+}
 
 
-def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
-    groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
-    names: dict[str, str] = {}
-    for node in readings.plan.nodes:
-        if node.instance.stage == stage:
-            record = readings.record(node.key)
-            groups[cell_label(readings, node.instance.cell)].append((node, record))
-            for name, about in node.bound.leaf.columns.items():
-                if about.get("headline") or name in ("parameters", "train_accuracy"):
-                    names[name] = about.get("unit", "")
-            if readings.study.stages[stage].verb == "search":
-                declared_here = declared(readings.study, readings.study.stages[stage])
-                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
-    present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
-    if not present:
-        return None
-    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
-               c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
-    rows, missing = [], []
-    for label, group in groups.items():
-        cells = [_mean(_scalars(group, name)) for name in present]
-        ok = sum(record is not None and record.outcome == "ok" for _, record in group)
-        keys = tuple(record.key for _, record in group if record is not None)
-        rows.append(c.Row((label, *cells, ok if ok == len(group) else f"{ok} of {len(group)}"), keys))
-        missing += [
-            f"{label}, seed {node.instance.seed}: {readings.state(node)}" for node, _ in group
-            if readings.state(node) != "ok"
-        ]  # fmt: skip
-    return c.StageTable(
-        stage, _what(readings.plan, stage), c.Table(columns, tuple(rows)),
-        ("Mean over seeds with its 95 % interval (Student's t, which knows no bounds and may pass 0 or 1).",),
-        tuple(missing),
-    )  # fmt: skip
-
-
-def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
-    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
-    return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-
-
-def _mean(values: list[float]) -> c.Cell:
-    if not values:
-        return c.Absent("missing")
-    if min(values) == max(values):
-        return c.Estimate(values[0])
-    found = summary.estimate(Sample(values))  # type: ignore[arg-type]
-    return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
+def _method(result: AnalysisResult) -> str:
+    return " ".join(dict.fromkeys(_METHODS.get(leaf, "As the study's own file defines.") for leaf in result.leaves))
 
 
 # -- the rest -----------------------------------------------------------------------------------------------------
@@ -444,47 +399,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed,
-                 readings.state(node))
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
-
-
-def _environment(readings: Readings) -> tuple[c.Fact, ...]:
-    blocks: dict[str, tuple[dict[str, Any], int]] = {}
-    for key in readings.plan.by_key:
-        record = readings.record(key)
-        if record is not None:
-            block = record.body.get("numerics", {})
-            name = str(block.get("hash", ""))
-            blocks[name] = (block, blocks.get(name, (block, 0))[1] + 1)
-    out = []
-    for number, (block, count) in enumerate(sorted(blocks.values(), key=lambda item: -item[1]), 1):
-        words = ", ".join(f"{k} {v}" for k, v in sorted(block.items()) if k != "hash" and v != "")
-        out.append(c.Fact(f"numerics {number} ({count} records)", words))
-    return tuple(out)
-
-
-def _cost(readings: Readings) -> tuple[c.Cost, ...]:
-    out = []
-    for stage in readings.study.stages:
-        records = [
-            record
-            for node in readings.plan.by_key.values()
-            if node.owner == stage and (record := readings.record(node.key)) is not None
-        ]
-        if records:
-            seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
-            stored = sum(int(file["bytes"]) for record in records for file in record.body["files"].values())
-            out.append(c.Cost(stage, len(records), seconds, stored))
-    return tuple(out)
-
-
-def _commands(session: Session) -> tuple[str, ...]:
-    study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
-    tail = f" --preset {study.preset}" if study.preset else ""
-    overrides = {change.path: change for change in study.changes if change.how == "--set"}
-    tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
-    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")
