@@ -145,6 +145,15 @@ def test_a_perfect_column_is_found_and_noise_stays_behind():
     assert found["gain"] == pytest.approx(base["mae"] - found["mae"], abs=1e-12)
 
 
+def test_a_constant_column_is_counted_and_changes_nothing():
+    y, size, topology = drawn(9, 5)
+    found = ridge.estimate(table(y, size, topology[:, :1]), stream("flat"), permutations=99)
+    wider = np.column_stack([topology[:, 0], np.zeros(9)])
+    again = ridge.estimate(table(y, size, wider), stream("flat"), permutations=99)
+    assert again["constant"] == 1 and found["constant"] == 0
+    assert all(again[name] == found[name] for name in ("mae", "p", "p_letter", "gain_over_noise"))
+
+
 def test_the_reference_case():
     y = drawn(9, 8)[0]
     alone = Regression(y, {"x": y}, {"M": ("x",)}, "M", tuple(map(str, range(9))))
@@ -172,7 +181,7 @@ def four(t):
     ("change", "code"),
     [
         (lambda t: replace(t, y=np.ones(6)), "degenerate"),
-        (lambda t: replace(t, columns={**t.columns, "t0": np.zeros(6)}), "degenerate"),
+        (lambda t: replace(t, columns={**t.columns, "t0": np.zeros(6), "t1": np.ones(6)}), "degenerate"),
         (lambda t: replace(t, groups=("a", "a", "a", "b", "b", "b")), "too_few"),
         (lambda t: replace(t, groups=("a", "a", "a", "b", "b", "c")), "too_few"),
         (four, "too_few"),

@@ -70,6 +70,7 @@ TERMS = {
     "gain_over_noise": "mean absolute error with noise in place of what this model adds, minus that of this model",
     "p_letter": "p of shuffling the rows of the added columns and counting errors that are at most as large",
     "p_single": "p of this coefficient against the largest of all pairs under permutation",
+    "constant": "columns of the model that are equal for all units and so were left out",
     "threshold": "coefficient beyond which the largest of all pairs would be significant",
     "verdict": "better, worse, equivalent or inconclusive, by the corrected test of the row",
     "iqm": "interquartile mean: the mean after a quarter of all values is cut off at each end",

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import Refusal
 from .. import incremental, nested, ranks
 from ..table import Array, Regression, at_least
 from ..tails import t_quantile
@@ -58,6 +59,7 @@ COLUMNS = {
     "n": {"unit": "count", "range": [0, None], "axes": []},
     "n_planned": {"unit": "count", "range": [0, None], "axes": []},
     "groups": {"unit": "count", "range": [0, None], "axes": []},
+    "constant": {"unit": "count", "range": [0, None], "axes": []},
 }  # fmt: skip
 LIMITS = {"permutations": "[19, 100000]", "noise_draws": "[1, 1000]", "confidence": "(0, 1)"}
 
@@ -83,23 +85,25 @@ def estimate(
         `null` (permutations,) the gains in R^2 of the permutations after the observed one, for figures.
 
     Raises:
-        Refusal: fewer than five units, fewer than three groups, all y equal, a column that never varies.
+        Refusal: fewer than five units, fewer than three groups, all y equal, no added column that varies.
+            Columns that are equal for all units tell nothing and are left out; `constant` counts them.
 
     Cost: 0.1 s for p and 1 s for p_letter with 1,000 permutations of 19 units.
     """
     at_least(len(table.y), 5, "units")
     ranks.varied(table.y, "y")
-    for name in table.models[table.model]:
-        ranks.varied(table.columns[name], name)
+    flat = {name for name in table.models[table.model] if np.ptp(table.columns[name]) == 0.0}
+    _some_varies(table, flat)
     where = nested.folds(table.groups)
     noise, shuffles = stream.spawn(2)
-    shared, added = _split(table)
+    shared, added = _split(table, flat)
     design, y = np.column_stack([shared, added]), table.y
     fakes = incremental.controls(shared, added.shape[1], noise_draws, noise) if added.shape[1] else None
     own = nested.for_designs(design[None], where, y)
     told = nested.for_designs(fakes, where, y) if table.control and fakes is not None else own
     out: dict[str, float | Array | None] = {
-        **incremental.scores(told, y, where), "n": len(y), "groups": where.groups, "told": told.mean(axis=0),
+        **incremental.scores(told, y, where), "n": len(y), "groups": where.groups, "constant": len(flat),
+        "told": told.mean(axis=0),
     }  # fmt: skip
     for name in (
         "gain",
@@ -127,10 +131,21 @@ def estimate(
     return {**out, "p": null.p, "p_raw": null.p, "p_letter": letter.p, "null": np.append(null.observed, null.drawn)}
 
 
-def _split(table: Regression) -> tuple[Array, Array]:
+def _some_varies(table: Regression, flat: set[str]) -> None:
+    """Raise if nothing is left to predict from, or of what the model adds to the base."""
+    base = set(table.models[table.base]) if table.base else set()
+    added = set(table.models[table.model]) - base or set(table.models[table.model])
+    if added <= flat:
+        names = ", ".join(sorted(added))
+        raise Refusal(
+            "degenerate", f"all {len(table.y)} values of {names} are equal, so nothing can be predicted from them"
+        )
+
+
+def _split(table: Regression, flat: set[str]) -> tuple[Array, Array]:
     """(columns that the base has too, what the model adds), each (n, k)."""
     base = set(table.models[table.base]) if table.base else set()
-    names = table.models[table.model]
+    names = [name for name in table.models[table.model] if name not in flat]
     sides = [[name for name in names if name in base], [name for name in names if name not in base]]
     empty = np.empty((len(table.y), 0))
     shared, added = (np.column_stack([empty, *(table.columns[name] for name in side)]) for side in sides)
