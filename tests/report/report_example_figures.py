@@ -204,6 +204,35 @@ def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
         ),
         *_hunted(keys("task_a")[:3]),
         c.Figure(
+            "null",
+            "What permutation gives",
+            c.Histogram(
+                tuple(
+                    c.HistogramPanel(
+                        f"model {name}", rng.standard_normal(999), mark, f"observed {mark}, 999 permutations"
+                    )
+                    for name, mark in (("B", 2.4), ("C", -0.3), ("D", 0.9))
+                ),
+                c.Axis("gain in R2 over the base"),
+            ),
+            "The line is the observed gain.",
+            main=False,
+        ),
+        c.Figure(
+            "pairs",
+            "All associations at once",
+            c.Heat(
+                ("ripser.h0_total", "ripser.h1_total", "task_a.parameters"),
+                tuple(f"step={step}" for step in (10, 100, 1000, 5000)),
+                ((0.61, -0.2, None, 1.0), (-0.94, 0.0, 0.33, -1.0), (0.1, 0.2, 0.3, 0.004)),
+                ((0.2, 0.9, None, 0.001), (0.01, 1.0, 0.7, 0.001), (1.0, 1.0, 0.8, 1.0)),
+                0.05,
+                "\u03c1",
+            ),
+            "Framed: below 0.05 after correction.",
+            main=False,
+        ),
+        c.Figure(
             "learning",
             "Learning curves of the first task",
             c.Curves(tuple(curves), c.Axis("epoch"), c.Axis("accuracy", "fraction")),

@@ -48,6 +48,12 @@ STRESS: dict[str, c.FigureData] = {
     "long-names": c.Forest(
         tuple(c.Effect(f"{LONG} {i}", c.Estimate(i * 1e6, -1e7, 2e7), LONG, LONG) for i in range(3)), c.Axis("effect")
     ),
+    "wide-heat": c.Heat(
+        tuple(f"{LONG[:20]} {i}" for i in range(12)), tuple(f"step={i}, strategy=naive" for i in range(24)),
+        [[math.sin(i * j) for j in range(24)] for i in range(12)], [[0.04 + 0.01 * j for j in range(24)]] * 12, 0.05,
+    ),
+    "one-cell": c.Heat(("x",), ("y",), ((None,),), ((None,),), 0.05),
+    "one-value": c.Histogram((c.HistogramPanel("flat", (0.0,) * 20, 0.0, LONG),), c.Axis("gain")),
     "no-interval": c.Forest((c.Effect("x", c.Estimate(0.2)), c.Effect("y", c.Absent("sealed"))), c.Axis("effect")),
     "narrow-margin": c.Forest((c.Effect("x", c.Estimate(0.2, 0.1, 0.3)),), c.Axis("effect", "nats"), 0.0, 0.05),
     "same-ends": c.Retention(

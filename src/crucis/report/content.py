@@ -52,6 +52,15 @@ from crucis.report.pictures import (
     Forest as Forest,
 )
 from crucis.report.pictures import (
+    Heat as Heat,
+)
+from crucis.report.pictures import (
+    Histogram as Histogram,
+)
+from crucis.report.pictures import (
+    HistogramPanel as HistogramPanel,
+)
+from crucis.report.pictures import (
     Line as Line,
 )
 from crucis.report.pictures import (

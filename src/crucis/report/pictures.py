@@ -208,6 +208,36 @@ class Dots:
 
 
 @dataclass(frozen=True)
+class HistogramPanel:
+    """A distribution and one value in it, which a line marks."""
+
+    label: str
+    values: Sequence[float]
+    mark: float
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Distributions side by side on one axis."""
+
+    panels: tuple[HistogramPanel, ...]
+    x: Axis
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Coefficients in [-1, 1] as coloured cells; those with p below `level` are framed. None: there is no number."""
+
+    panels: tuple[str, ...]  # the rows' names, from the top
+    columns: tuple[str, ...]
+    values: Sequence[Sequence[float | None]]
+    p: Sequence[Sequence[float | None]]
+    level: float
+    symbol: str = "r"
+
+
+@dataclass(frozen=True)
 class RankPanel:
     """Mean ranks of levels over n rows, best first: (label, mean rank), from 1 to the number of levels.
 
@@ -232,5 +262,5 @@ class Ranks:
 
 FigureData = (
     Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
-    | Ranks | History | Slices | Parallel | Plane
+    | Ranks | History | Slices | Parallel | Plane | Histogram | Heat
 )  # fmt: skip

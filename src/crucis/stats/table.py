@@ -98,15 +98,32 @@ class Pairs:
         _same(len(self.a), b=len(self.b), **({"tasks": len(self.tasks)} if self.tasks else {}))
 
 
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """Every column `x` (n, k) and every target `y` (n, t) of correlations that are tested jointly."""
+
+    x: Array
+    y: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", finite(self.x, "x", 2))
+        object.__setattr__(self, "y", finite(self.y, "y", 2))
+        _same(len(self.x), y=len(self.y))
+
+
 @dataclass(frozen=True)
 class Points:
-    """Units in the plane: `x` (n,), `y` (n,), and `given` (n, k), what a partial correlation holds constant."""
+    """Units in the plane: `x` (n,), `y` (n,), and `given` (n, k), what a partial correlation holds constant.
+
+    `joint` holds every pair of a family, for leaves that declare `JOINT = True`.
+    """
 
     x: Array
     y: Array
     given: Array | None = None
     labels: tuple[str, ...] = ()
     family: int = 1
+    joint: Joint | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", finite(self.x, "x"))
@@ -115,6 +132,31 @@ class Points:
         if self.given is not None:
             object.__setattr__(self, "given", finite(self.given, "given", 2))
             _same(len(self.x), given=len(self.given))
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Units with a target `y` (n,), named columns (n,), and models that are lists of columns.
+
+    `groups[i]` is what is left out together with unit i; `model` is the one that is asked for, and `control` asks for
+    noise in place of what it adds to the model `base`.
+    """
+
+    y: Array
+    columns: Mapping[str, Array]
+    models: Mapping[str, tuple[str, ...]]
+    model: str
+    groups: tuple[str, ...]
+    base: str | None = None
+    control: bool = False
+    labels: tuple[str, ...] = ()
+    family: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "y", finite(self.y, "y"))
+        columns = {name: finite(values, name) for name, values in self.columns.items()}
+        _same(len(self.y), groups=len(self.groups), **{name: len(values) for name, values in columns.items()})
+        object.__setattr__(self, "columns", columns)
 
 
 @dataclass(frozen=True)

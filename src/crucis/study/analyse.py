@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from .. import seeds, shelf
 from ..errors import CrucisError, Refusal
 from ..stats import verdicts
@@ -21,6 +23,8 @@ from .columns import column
 from .contrasts import compare, describe
 from .derived import Columns
 from .directions import directions
+from .jointly import jointly
+from .models import predict
 from .results import AnalysisResult, Reason, ResultRow
 from .rows import Task, loops, series
 from .spec import Analysis, LeafRef, Ref, Study
@@ -28,7 +32,7 @@ from .stage_columns import expand
 from .table import Source
 from .units import correlate, frame
 
-VERBS = ("describe", "compare", "correlate", "estimate")
+VERBS = ("describe", "compare", "correlate", "predict", "estimate")
 
 
 def analyse(study: Study, source: Source) -> dict[str, AnalysisResult]:
@@ -60,8 +64,22 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
             for each in loops(analysis, [one], columns)
             for task in build(one, each, analysis, columns)
         ]
+    if analysis.verb == "predict":
+        models = {
+            name: series(wild(study, refs), "column", analysis, columns) for name, refs in analysis.models.items()
+        }
+        every = [one for side in models.values() for one in side]
+        return [
+            task
+            for one in of
+            for each in loops(analysis, [one, *every], columns)
+            for task in predict(one, models, each, analysis, columns)
+        ]
     targets = series(wild(study, analysis.targets), "with", analysis, columns)
     given = series(wild(study, analysis.given), "given", analysis, columns)
+    if analysis.verb == "correlate" and joint(study, analysis):
+        pairs = loops(analysis, [*of, *targets], columns)
+        return [task for each in pairs for task in jointly(of, targets, each, analysis, columns)]
     if analysis.verb == "correlate":
         return [
             correlate(x, y, given, each, analysis, columns)
@@ -70,6 +88,11 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
         ]
     every = [*of, *targets, *given]
     return [frame(every, each, columns) for each in loops(analysis, every, columns)]
+
+
+def joint(study: Study, analysis: Analysis) -> bool:
+    """Whether its leaf tests all pairs jointly and corrects by itself."""
+    return any(leaf_of(study, ref).constants.get("JOINT") for ref in analysis.leaves)
 
 
 def _heeded(study: Study, analysis: Analysis) -> None:
@@ -116,11 +139,16 @@ class _Work:
 
     def _evaluate(self, members: Sequence[Analysis]) -> dict[str, AnalysisResult]:
         tables = {one.name: _tasks(self.study, one, self.columns) for one in members}
-        planned = [task for one in members if _has_p(self.study, one) for task in tables[one.name] if task.n_planned]
+        planned = [task for one in members if _has_p(self.study, one) for task in tables[one.name] if _counts(task)]
         size = len(planned)
         runs = {one.name: _run(self.study, one, tables[one.name], max(size, 1)) for one in members}
         return {
-            one.name: _result(self.study, one, _corrected(self.study, one, members, runs), max(size, 1))
+            one.name: _result(
+                self.study,
+                one,
+                _blocks(one, runs) if joint(self.study, one) else _corrected(self.study, one, members, runs),
+                max(size, 1),
+            )
             for one in members
         }
 
@@ -152,11 +180,31 @@ def _corrected(study: Study, analysis: Analysis, members: Sequence[Analysis], ru
             if one.name == analysis.name:
                 start = len(p)
             chosen = runs[one.name][min(method, len(runs[one.name]) - 1)]
-            p += [row.values.get("p_raw", row.values.get("p")) for row in chosen if row.n_planned]
+            p += [row.values.get("p_raw", row.values.get("p")) for row in chosen if _counts(row)]
         adjusted = iter(adjust(p, analysis.correction)[start:])
         judge = _judge(study, analysis, leaf_of(study, analysis.leaves[method]))
-        out.append([_with_p(row, next(adjusted), judge) if row.n_planned else row for row in rows])
+        out.append([_with_p(row, next(adjusted), judge) if _counts(row) else row for row in rows])
     return out
+
+
+def _blocks(analysis: Analysis, runs: Mapping[str, Runs]) -> Runs:
+    """The rows of a joint test, corrected within each level of `each` by their leaf; here for the number of levels."""
+    out: Runs = []
+    for rows in runs[analysis.name]:
+        blocks = 1 if analysis.correction == "none" else len({row.data.get("block") for row in rows})
+        whole = [None if (p := row.values.get("p")) is None else min(1.0, p * blocks) for row in rows]
+        out.append(
+            [
+                row if p is None else replace(row, values={**row.values, "p": p})
+                for row, p in zip(rows, whole, strict=True)
+            ]
+        )
+    return out
+
+
+def _counts(one: Task | ResultRow) -> bool:
+    """Whether it is a test of its family: planned, and not a mere control."""
+    return bool(one.n_planned) and one.tested
 
 
 #: From a row and its corrected p to the columns of its verdict that change with it.
@@ -193,14 +241,17 @@ class _Call:
     function: Callable[..., Mapping[str, Any]]
     params: Mapping[str, Any]
 
-    def __call__(self, table: Any, higher: bool = True) -> dict[str, float | None]:
+    def __call__(self, table: Any, higher: bool = True) -> tuple[dict[str, float | None], dict[str, Any]]:
+        """The numbers of its columns, and arrays for figures."""
         # The stream is named after the leaf alone: renaming an analysis must not change a number.
         stream = (seeds.rng(0, "analysis", self.leaf.name),) if self.leaf.random else ()
         direction = {} if self.leaf.own or "higher" not in self.leaf.params else {"higher": higher}
-        values = _checked(self.function(table, *stream, **self.params, **direction))
+        found = self.function(table, *stream, **self.params, **direction)
+        arrays = {} if self.leaf.own else {k: v.tolist() for k, v in found.items() if isinstance(v, np.ndarray)}
+        values = _checked(found if not arrays else {k: v for k, v in found.items() if k not in arrays})
         if self.leaf.own:
             _as_declared(self.leaf, values)
-        return values
+        return values, arrays
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, float | None]:
@@ -272,24 +323,25 @@ def _row(
     task: Task, call: _Call, tests: int, named: Mapping[str, str], name: str, higher: Mapping[str, bool]
 ) -> ResultRow:
     values: dict[str, float | None] = {}
+    arrays: dict[str, Any] = {}
     refused = task.refused
     if refused is None and task.table is not None:
         try:
-            values = call(replace(task.table, family=tests), higher.get(task.axes.get("metric", ""), True))
+            values, arrays = call(replace(task.table, family=tests), higher.get(task.axes.get("metric", ""), True))
         except Refusal as refusal:
             refused = Reason(refusal.code, refusal.text)
         except Exception as error:
             if not call.leaf.own:
                 raise
             raise CrucisError(f"analysis.{name}: {call.leaf.name}: {type(error).__name__}: {error}") from error
-    data = task.data
+    data = {**task.data, **arrays}
     if values and call.leaf.constants.get("GIVEN") and isinstance(task.table, Points) and task.table.given is not None:
         data = {**data, **_left(task.table)}
     counts = {"n": float(task.n), "n_planned": float(task.n_planned)}
     known = {column: counts.get(column) for column in call.leaf.columns}
     return ResultRow(
         {**task.axes, **named}, {**known, **values}, task.n, task.n_planned,
-        task.missing, task.excluded, task.mixed, refused, data,
+        task.missing, task.excluded, task.mixed, refused, data, task.tested,
     )  # fmt: skip
 
 
@@ -313,13 +365,15 @@ def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> Analysis
         columns |= leaf.columns
     rows = tuple(row for rows in runs for row in rows)
     tested = "p" in columns
+    correction = "maximum statistic" if joint(study, analysis) else analysis.correction
     return AnalysisResult(
         analysis.name, analysis.verb, tuple(_method(ref) for ref in analysis.leaves), rows,
         {name: _unit(study, analysis, about) for name, about in columns.items()},
         {name: _kind(name, about, analysis.verb == "estimate") for name, about in columns.items()},
         {name: (about["interval"][0], about["interval"][1]) for name, about in columns.items() if "interval" in about},
-        analysis.family or analysis.name, size, analysis.correction if tested else "none", analysis.confidence,
-        analysis.exploratory, _notes(analysis, rows, size, tested, _small(study, analysis, rows)),
+        analysis.family or analysis.name, size, correction if tested else "none", analysis.confidence,
+        analysis.exploratory,
+        _notes(replace(analysis, correction=correction), rows, size, tested, _small(study, analysis, rows)),
         any(row.refused is not None and row.refused.code == "sealed" for row in rows),
     )  # fmt: skip
 
@@ -329,7 +383,7 @@ def _kind(name: str, about: Mapping[str, Any], own: bool) -> str:
         return "p"
     # What a user's file estimates has an uncertainty, said or not; only counts and declared facts are exact.
     exact = not own or about.get("exact") or about.get("unit") == "count"
-    return "estimate" if "interval" in about or not exact else "exact"
+    return "estimate" if "interval" in about or about.get("estimate") or not exact else "exact"
 
 
 def _unit(study: Study, analysis: Analysis, about: Mapping[str, Any]) -> str:
@@ -373,6 +427,10 @@ def _notes(
         notes.append(f"Smaller is better for {', '.join(small)}; write higher: true if larger is.")
     if tested and len(analysis.leaves) > 1:
         notes.append("The methods answer the same questions; each is corrected on its own.")
+    alike = (tuple(sorted((row.axes["model"], name))) for row in rows for name in row.data.get("alike", ()))
+    notes += [
+        f"Models {one} and {other} hold the same numbers: they are one model." for one, other in dict.fromkeys(alike)
+    ]
     ties = max((int(row.values.get("ties") or 0) for row in rows), default=0)
     if ties:
         notes.append(f"Ties: up to {ties} units share a value with another; rank statistics allow for it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from .tree import BAD, Reading, has_bad
 from .values import Converter
 from .words import ExpressionError
 
-LATER = ("predict", "fit", "attribute")
+_MODEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+LATER = ("fit", "attribute")
 CORRECTIONS = ("holm", "bonferroni", "bh", "none")
 COMMON = (
     "of", "only", "except", "each", "unit", "correction", "family", "confidence", "exploratory", "like",
@@ -31,7 +33,10 @@ OWN = {
     "describe": ("along",),
     "compare": ("between", "against", "expect", "cost", "margin"),
     "correlate": ("with", "given"),
+    "predict": ("from", "leave_out", "base"),
 }
+#: Keys that stand in fields of `Analysis` of their own, not among the parameters of leaves.
+_FIELDS = ("with", "given", "between", "against", "from", "leave_out", "base")
 
 
 @dataclass
@@ -132,6 +137,8 @@ class Results:
             only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
             exclude=read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),
             correction=correction or "holm", family=self._word(body, "family", path),
+            models=self._models(body, path), leave_out=self._word(body, "leave_out", path),
+            base=self._word(body, "base", path),
             confidence=self._confidence(body, path), exploratory=self._flag(body, "exploratory", path), params=params,
         )  # fmt: skip
 
@@ -154,11 +161,11 @@ class Results:
         """What is left for the leaves; a key that one of them has is enough."""
         out: dict[str, Any] = {}
         for key, raw in body.items():
-            if key == verb or key in COMMON or key in ("with", "given", "between", "against") or raw is BAD:
-                if key in ("with", "given", "between", "against") and key not in OWN.get(verb, ()):
+            having = [leaf for leaf in leaves if key in leaf.params]
+            if key == verb or key in COMMON or raw is BAD or (key in _FIELDS and not having):
+                if key in _FIELDS and key not in OWN.get(verb, ()):
                     self.reading.fault("unknown-parameter", f"{path}.{key}", f"'{verb}' has no key '{key}'.", key=True)
                 continue
-            having = [leaf for leaf in leaves if key in leaf.params]
             if having:
                 converter = Converter(self.folder, self.reading.file, tuple(self.factors))
                 out[key] = converter.value(having[0].params[key], raw)
@@ -193,6 +200,20 @@ class Results:
         if raw == []:
             self.reading.fault("wrong-type", f"{path}.{key}", "an empty list of columns.")
         return tuple(out)
+
+    def _models(self, body: Mapping[str, Any], path: str) -> dict[str, tuple[Ref, ...]]:
+        """`from`: model -> its columns."""
+        raw, where = body.get("from"), f"{path}.from"
+        if raw is None or raw is BAD:
+            return {}
+        if not isinstance(raw, Mapping) or not raw:
+            self.reading.fault("wrong-type", where, f"expected {{MODEL: [COLUMN, ...]}}, got {show(raw)}.")
+            return {}
+        for name in raw:
+            if not isinstance(name, str) or not _MODEL.fullmatch(name):
+                text = "the name of a model is a letter with letters, digits, _ or - behind it"
+                self.reading.fault("bad-name", f"{where}.{name}", f"{text}, got {show(name)}.", key=True)
+        return {str(name): self._refs(raw, name, where) for name in raw if raw[name] is not BAD}
 
     def _word(self, body: Mapping[str, Any], key: str, path: str, default: Any = None) -> Any:
         raw = body.get(key, default)

@@ -14,13 +14,19 @@ from .spec import Analysis, Binary, Claim, Column, Expression, Number, Ref
 
 #: Numbers of pairs or units up to which these tests count every possibility instead of sampling or approximating.
 _FLIPS, _ORDERS = 16, 8
+#: Leaves that draw orders of the units, as many as their parameter `permutations` says.
+_DRAWING = ("ridge", "max_statistic")
 
 
-def smallest_p(method: str, n: int, levels: int = 2) -> float:
-    """Smallest two-sided p of a test with n pairs (flips, swaps), units (orders) or rows of so many levels (ranks).
+def smallest_p(method: str, n: int, levels: int = 2, permutations: int = 0) -> float:
+    """Smallest p of a test with n pairs (flips, swaps), units (orders) or rows of so many levels (ranks), two-sided.
 
-    0 where it has no such bound, or one that no correction reaches.
+    `permutations`: random orders that the test draws; 0 for tests that draw none. 0 comes back where there is no such
+    bound, or one that no correction reaches.
     """
+    if permutations and n >= 2:
+        few = n <= _ORDERS and math.factorial(n) <= permutations
+        return (2.0 if method == "max_statistic" else 1.0) / math.factorial(n) if few else 1.0 / (1 + permutations)
     if method in ("permutation", "wilcoxon", "improvement") and 1 <= n <= _FLIPS:
         return 2.0 ** (1 - n)
     if method == "friedman" and n >= 1:
@@ -43,15 +49,18 @@ def check(book: Book, claim: Claim, e: Expression, found: Findings) -> None:
         n, noun = counted
         tests = _tests(book, analysis) if ref.column == "p" else 1
         method, levels = methods[0], _compared(book, analysis)
-        if _out_of_reach(smallest_p(method, n, levels), tests, operator, alpha):
-            least = smallest_p(method, n, levels)
-            where, sentence = f"analysis.{analysis.name}", f"{_sentence(method, least, n, noun, tests)}, so the claim "
+        drawn = _permutations(book, analysis, method)
+        if _out_of_reach(smallest_p(method, n, levels, drawn), tests, operator, alpha):
+            least, how = smallest_p(method, n, levels, drawn), _how(method, drawn)
+            where, sentence = f"analysis.{analysis.name}", f"{_sentence(how, least, n, noun, tests)}, so the claim "
             counts = range(n, 40)
             better = next(
-                (m for m in counts if not _out_of_reach(smallest_p(method, m, levels), tests, operator, alpha)), None
+                (m for m in counts if not _out_of_reach(smallest_p(method, m, levels, drawn), tests, operator, alpha)),
+                None,
             )
             advice = [f"{better} {noun}"] if better else []
             advice += ["paired_t"] if analysis.verb == "compare" else []
+            advice += ["more permutations"] if drawn and not advice else []
             found.add(
                 "out-of-reach", where,
                 f"{sentence}'{claim.name}' ({ref.column} {operator} {text}) cannot be supported. "
@@ -71,6 +80,15 @@ def _levels(e: Expression) -> Iterator[tuple[Ref, str, float, str]]:
             yield node.right.ref, turned[node.operator], node.left.value, node.left.text
 
 
+def _permutations(book: Book, analysis: Analysis, method: str) -> int:
+    """Random orders of a test that draws them; 0 for others."""
+    leaf = leaves(book.study, analysis).get(method)
+    if leaf is None or method not in _DRAWING:
+        return 0
+    written = next((ref.params for ref in analysis.leaves if ref.name == method), {})
+    return int({**analysis.params, **written}.get("permutations", leaf.params["permutations"].default))
+
+
 def _compared(book: Book, analysis: Analysis) -> int:
     """Levels that a comparison ranks within a row."""
     if not analysis.between:
@@ -83,9 +101,13 @@ def _out_of_reach(smallest: float, tests: int, operator: str, alpha: float) -> b
     return least > alpha if operator == "<=" else least >= alpha
 
 
-def _sentence(method: str, least: float, n: int, noun: str, tests: int) -> str:
+def _how(method: str, drawn: int) -> str:
+    return f"{method} with {drawn} permutations" if drawn else f"two-sided {method}"
+
+
+def _sentence(how: str, least: float, n: int, noun: str, tests: int) -> str:
     corrected = f" ({min(1.0, least * tests):.4g} after correction for {tests} tests)" if tests > 1 else ""
-    return f"two-sided {method} on {n} {noun} has no p below {least:.4g}{corrected}"
+    return f"{how} on {n} {noun} has no p below {least:.4g}{corrected}"
 
 
 def _counted(book: Book, analysis: Analysis) -> tuple[int, str] | None:
@@ -93,6 +115,11 @@ def _counted(book: Book, analysis: Analysis) -> tuple[int, str] | None:
     of = members(book, analysis, analysis.of)
     if analysis.verb == "compare" and analysis.between:
         return max((_pairs(book, analysis, one) for one in of), default=None)
+    if analysis.verb == "predict" and analysis.leave_out:
+        unit = analysis.unit or analysis.leave_out.partition(".")[0]
+        sizes = [len(groups_of(book.study, group, (unit,))) for one in of
+                 for group in groups_of(book.study, one.info.cells, analysis.each)]  # fmt: skip
+        return max(sizes, default=0), "units"
     if analysis.verb == "correlate":
         return max((_units(book, analysis, one) for one in of), default=None)
     return None
@@ -142,6 +169,9 @@ def _tests(book: Book, analysis: Analysis) -> int:
     """
     if analysis.correction not in ("holm", "bonferroni"):
         return 1
+    if any(leaf.constants.get("JOINT") for leaf in leaves(book.study, analysis).values()):
+        of = members(book, analysis, analysis.of)
+        return max((len(groups_of(book.study, one.info.cells, analysis.each)) for one in of), default=1)
     family = [analysis]
     if analysis.correction == "bonferroni" and analysis.family:
         family = [one for one in book.study.analysis.values() if one.family == analysis.family]
@@ -153,5 +183,8 @@ def _tests(book: Book, analysis: Analysis) -> int:
             levels = len(labels[one.between])
             sizes = [max(1, len(names)) for axis, names in labels.items() if axis not in (one.between, "against")]
             sizes.append(levels * (levels - 1) // 2)
+        if one.verb == "predict":
+            sizes = [len(names) for axis, names in labels.items() if axis != "model"]
+            sizes.append(len(set(one.models) - {one.base}))
         count += math.prod(sizes)
     return count

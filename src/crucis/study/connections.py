@@ -134,8 +134,8 @@ def closed(study: Study, reading: Reading) -> Study:
 
 
 def _analysis_rests(one: Analysis, broken: set[str]) -> bool:
-    words = [one.between, one.unit, *one.each]
-    return _rests([*one.of, *one.targets, *one.given], broken) or any(
+    words = [one.between, one.unit, one.leave_out, *one.each]
+    return _rests(list(one.refs), broken) or any(
         word is not None and word.partition(".")[0] in broken for word in words
     )
 

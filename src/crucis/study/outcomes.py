@@ -22,6 +22,8 @@ Cell = Mapping[str, str]
 
 #: Columns of `same` unit that stay inside the range of what they summarise.
 _INSIDE = ("mean", "median", "min", "max")
+#: What the control of a model is called: noise in place of what the model adds.
+NOISE = "-noise"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
     labels |= {axis: whole for axis, whole in (("metric", metrics), ("with", withs)) if axis in labels}
     if len(analysis.leaves) > 1:
         labels["method"] = tuple(name for name, leaf in having.items() if ref.column in leaf.columns)
-    parts = [*of, *targets, *members(book, analysis, analysis.given)]
+    others = [ref for refs in (analysis.given, *analysis.models.values()) for ref in refs]
+    parts = [*of, *targets, *members(book, analysis, others)]
     unit, ends = _quantity(analysis, ref.column, about, of)
     return ColumnInfo(
         unit, ends, tuple(labels), labels, bool(about.get("headline")), "analysis", _kind(ref.column, about),
@@ -110,6 +113,16 @@ def _origins(study: Study, name: str, parts: Iterable[Member]) -> tuple[str, ...
     return _unique((name, *(one for part in parts for one in part.info.origins if one in study.analysis)))
 
 
+def model_labels(analysis: Analysis) -> dict[str, tuple[str, bool]]:
+    """Label on the axis `model` -> (model, whether it is the control), in the order of the rows."""
+    out: dict[str, tuple[str, bool]] = {}
+    for name in analysis.models:
+        out[name] = (name, False)
+        if name != analysis.base:
+            out[name + NOISE] = (name, True)
+    return out
+
+
 def axes_of_result(
     study: Study, analysis: Analysis, of: Sequence[Member], targets: Sequence[Member]
 ) -> dict[str, tuple[str, ...]]:
@@ -122,6 +135,8 @@ def axes_of_result(
         for axis in dict.fromkeys(axis for one in targets for axis in one.spread):
             labels[f"with.{axis}" if axis in labels else axis] = _over(targets, axis)
         labels["with"] = _unique(one.label for one in targets)
+    if analysis.verb == "predict":
+        labels["model"] = tuple(model_labels(analysis))
     every = (*of, *targets)
     for axis in analysis.each:
         if axis not in labels and axis != "method":
@@ -187,7 +202,7 @@ def _no_column(ref: Ref, known: Sequence[str]) -> str:
 def _kind(name: str, about: Mapping[str, Any]) -> str:
     if name in ("p", "p_raw"):
         return "p"
-    return "estimate" if "interval" in about else "exact"
+    return "estimate" if "interval" in about or about.get("estimate") else "exact"
 
 
 def _quantity(analysis: Analysis, name: str, about: Mapping[str, Any], of: Sequence[Member]) -> tuple[str, Range]:

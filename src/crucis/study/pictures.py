@@ -10,6 +10,7 @@ from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
 from . import layer_pictures, terrain
+from .modelled import heat, prediction_figures
 from .nodes import Node
 from .pictures_stats import critical_differences, profiles
 from .readings import Readings
@@ -51,8 +52,8 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
         out += _of_analysis(result)
     out += search_pictures(readings)
     order = (
-        c.Retention, c.Scatter, c.Forest, c.Ranks, c.History, c.Slices, c.Parallel, c.Plane, c.Contour, c.Surface,
-        c.Diagram, c.Barcode, c.Dots, c.Curves,
+        c.Retention, c.Scatter, c.Histogram, c.Heat, c.Forest, c.Ranks, c.History, c.Slices, c.Parallel, c.Plane,
+        c.Contour, c.Surface, c.Diagram, c.Barcode, c.Dots, c.Curves,
     )  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 
@@ -127,8 +128,12 @@ def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
     rows = [row for row in result.rows if row.refused is None]
     if not rows:
         return
-    if result.verb == "correlate":
+    if result.verb == "correlate" and result.correction == "maximum statistic":
+        yield from heat(result, result.rows)
+    elif result.verb == "correlate":
         yield from _scatter(result, rows)
+    elif result.verb == "predict":
+        yield from prediction_figures(result, rows)
     elif result.verb == "compare":
         yield from _forests(result, rows)
         yield from critical_differences(result, rows)

@@ -412,7 +412,7 @@ def all_references(study: Study) -> list[Ref]:
     for expression in study.derive.values():
         out += references(expression)
     for analysis in study.analysis.values():
-        out += [*analysis.of, *analysis.targets, *analysis.given]
+        out += analysis.refs
     for claim in study.claims.values():
         for criterion in (*claim.holds_if, *([claim.refuted_if] if claim.refuted_if else [])):
             out += references(criterion)

@@ -10,6 +10,7 @@ from ..stats import power as stats
 from .analyse import family_of, tasks_of, wild
 from .attainable import smallest_p
 from .columns import Book, book_of
+from .foresight import addition
 from .outcomes import field_labels, members
 from .spec import Analysis, Ref, Study
 from .table import Point
@@ -26,6 +27,8 @@ _KNOWN = {
     ("correlate", "partial_spearman"): "spearman",
     ("correlate", "kendall"): "kendall",
     ("correlate", "pearson"): "pearson",
+    ("correlate", "max_statistic"): "spearman",
+    ("predict", "ridge"): "ridge",
 }
 _PAIRS = ("t", "flip", "rank", "sides", "swap", "orders")
 #: The effect for which the plan says the power, in standard deviations.
@@ -79,6 +82,7 @@ class Power:
         tests: tests in its family; `alpha`: level of one of them after correction, in the worst case.
         detectable: smallest effect found with 80 % power: for comparisons in standard deviations of the paired
             differences over seeds, for correlations a true |coefficient|; None if nothing can be.
+            for predictions the share of what the base leaves that an addition must explain.
         significant: correlations: smallest |coefficient| that would be significant; None if none could.
         smallest_p: smallest p that the test can give at n.
         at_typical: power at a true effect of `TYPICAL` deviations; None where no formula gives it.
@@ -117,20 +121,32 @@ def design_power(study: Study, plan: Planned) -> list[Power]:
         size = sum(len(counts.get(one.name, ())) for one in family)
         for leaf in analysis.leaves:
             kind = _KNOWN.get((analysis.verb, leaf.name))
-            if kind:
+            if kind == "ridge":
+                out += [
+                    Power(analysis.name, leaf.name, one.n, one.n, size, analysis.correction, one.alpha, one.detectable,
+                          None, 0.0, one.text)
+                    for one in addition(study, source, analysis, size)
+                ]  # fmt: skip
+            elif kind:
                 out.append(_power(analysis, leaf.name, kind, counts[analysis.name], size, _levels(source, analysis)))
     return out
 
 
 def _countable(study: Study, analysis: Analysis) -> bool:
-    refs = (*analysis.of, *analysis.targets, *analysis.given)
-    return analysis.verb in ("compare", "correlate") and not any(ref.name in study.analysis for ref in refs)
+    return analysis.verb in ("compare", "correlate", "predict") and not any(
+        ref.name in study.analysis for ref in analysis.refs
+    )
 
 
 def _counts(study: Study, source: _Counts, analysis: Analysis) -> list[int]:
-    """Planned rows of every test. Columns of one stage with the same axes have the same rows and are counted once."""
+    """Planned rows of every test: the models of a prediction have the same ones.
+
+    Columns of one stage with the same axes have the same rows and are counted once.
+    """
     of, targets = _classes(source, wild(study, analysis.of)), _classes(source, wild(study, analysis.targets))
     out: list[int] = []
+    if analysis.verb == "predict":
+        return [task.n_planned for task in tasks_of(study, source, analysis) if task.n_planned and task.tested]
     for refs in of:
         for others in targets or [[]]:
             one = replace(analysis, of=tuple(refs[:1]), targets=tuple(others[:1]))
@@ -187,6 +203,7 @@ def _detectable(kind: str, n: int, alpha: float) -> float | None:
 def _power(analysis: Analysis, method: str, kind: str, counts: Sequence[int], size: int, levels: int) -> Power:
     n, most = min(counts), max(counts)
     alpha = round(1.0 - analysis.confidence, 12) / (1 if analysis.correction == "none" else size)
+    joint = method == "max_statistic"
     given = len(analysis.given) if method.startswith("partial") else 0
     if kind in _PAIRS:
         detectable = _detectable(kind, n, alpha)
@@ -195,10 +212,13 @@ def _power(analysis: Analysis, method: str, kind: str, counts: Sequence[int], si
         detectable = stats.detectable_correlation(n, alpha, kind, given)
         significant = stats.significant_correlation(n, alpha, kind, given)
         smallest = stats.attainable_correlation(n, kind, given)
-    head = f"{analysis.name} ({method}): {_tests(len(counts), size, analysis.correction)}, {_rows(kind, n, most)}: "
+    correction = "maximum statistic" if joint else analysis.correction
+    head = f"{analysis.name} ({method}): {_tests(len(counts), size, correction)}, {_rows(kind, n, most)}: "
     found = _found(kind, n, TYPICAL, alpha)
     tail = _pairs_text(kind, n, detectable, smallest, alpha, found) if kind in _PAIRS else ""
-    tail = tail or _units_text(_SYMBOL.get(kind, ""), detectable, significant, smallest, alpha)
+    tail = tail or ("at worst (columns that resemble one another cost less) " if joint else "") + _units_text(
+        _SYMBOL.get(kind, ""), detectable, significant, smallest, alpha
+    )
     return Power(
         analysis.name, method, n, most, size, analysis.correction, alpha, detectable, significant, smallest,
         head + tail, found,

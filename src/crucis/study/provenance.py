@@ -78,7 +78,7 @@ def _reads(study: Study, name: str) -> list[Ref]:
             out += references(criterion)
     if name in study.analysis:
         analysis = study.analysis[name]
-        out += [*analysis.of, *analysis.targets, *analysis.given]
+        out += analysis.refs
     if name in study.derive:
         out += references(study.derive[name])
     return out

@@ -12,6 +12,7 @@ import yaml
 from ..report import content as c
 from . import account, checklist, registry
 from .confounding import foreseen
+from .modelled import prediction
 from .pictures import association, cell_label, figures
 from .plan import Plan
 from .readings import Readings
@@ -189,8 +190,12 @@ _AXIS_WORDS = {
     ("describe", "metric"): "the column that is described",
     ("compare", "metric"): "the column that is compared",
     ("compare", "against"): "the level it is compared with",
+    ("predict", "metric"): "the column that is predicted",
+    ("predict", "model"): "the columns that it is predicted from; '-noise': noise in place of what the model adds",
 }
-_HIDDEN = {"n_planned", "min", "max", "se", "dz", "better", "worse", "equivalent", "inconclusive", "more_pairs"}
+_HIDDEN = {
+    "n_planned", "min", "max", "se", "dz", "better", "worse", "equivalent", "inconclusive", "more_pairs", "groups",
+}  # fmt: skip
 
 
 def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
@@ -248,6 +253,10 @@ def _analysis_what(analysis: Any) -> str:
     tail = f" with {', '.join(map(str, analysis.targets))}" if analysis.targets else ""
     tail += f", given {', '.join(map(str, analysis.given))}" if analysis.given else ""
     tail += f", between {analysis.between}" if analysis.between else ""
+    sides = "; ".join(f"{name}: {', '.join(map(str, refs))}" for name, refs in analysis.models.items())
+    tail += f" from {sides}" if sides else ""
+    tail += f", leaving out {analysis.leave_out}" if analysis.leave_out else ""
+    tail += f", base {analysis.base}" if analysis.base else ""
     return f"{analysis.verb}: {', '.join(leaf.name for leaf in analysis.leaves)} of {of}{tail}"
 
 
@@ -302,6 +311,8 @@ def _sentence(result: AnalysisResult) -> str:
         v = best.values
         return f"{_largest(best)}: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
                f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs{_says(best)}."  # fmt: skip
+    if result.verb == "predict":
+        return prediction(result, rows)
     if result.verb == "describe" and len(rows) <= 6:
         return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(_middle(row))}" for row in rows)
     return f"{len(rows)} rows."
@@ -341,6 +352,14 @@ _METHODS = {
     "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
     "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
     "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
+    "max_statistic": "Spearman's rank correlation of cell means over seeds. p: Westfall and Young's step-down over all "
+    "pairs, one permutation of the units for all; p_single: against the largest of all pairs; threshold: the "
+    "coefficient beyond which p_single is significant. Interval of the single coefficient, by Fisher's z.",
+    "ridge": "Ridge regression on left-out groups, penalty and standardisation inside every fold. gain: mean absolute "
+    "error of the base minus that of the model; gain_over_noise: that of noise of equal dimension minus that of the "
+    "model; intervals by the corrected variance of Nadeau and Bengio. p: Freedman-Lane permutation of the gain in R2 "
+    "over the base; p_letter: shuffled rows of the added columns. rho is strongly negative under pure noise, so judge "
+    "by r2, which is against the mean of the other groups.",
     "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
     "improvement": "Probability that a run beats a run, mean over tasks; p from swapping the values of pairs, exact.",
     "iqm": "Interquartile mean of runs and tasks; stratified bootstrap.",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from ..errors import did_you_mean
+from . import modelling
 from .columns import Book
 from .expressions import references
 from .findings import Findings
@@ -54,7 +55,7 @@ def _rests(book: Book, refs: Iterable[Ref], found: Findings, name: str) -> bool:
             todo += [ref.name for ref in references(book.study.derive[other])]
         elif other in book.study.analysis:
             one = book.study.analysis[other]
-            todo += [ref.name for ref in (*one.of, *one.targets, *one.given)]
+            todo += [ref.name for ref in one.refs]
     return False
 
 
@@ -79,6 +80,7 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
     if _rests(book, [ref for refs in lists.values() for ref in refs], found, analysis.name):
         found.bad.add(analysis.name)
         return
+    lists |= {f"from.{name}": refs for name, refs in analysis.models.items()}
     parts = {key: _members(book, analysis, refs, f"{path}.{key}", found) for key, refs in lists.items()}
     having = leaves(book.study, analysis).values()
     for key in LATER:
@@ -89,6 +91,8 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
             _between(book, analysis, parts["of"], found)
         if analysis.verb == "correlate":
             _sides(book, analysis, found)
+        if analysis.verb == "predict":
+            modelling.check(book, analysis, parts, found)
         _axes_named(book, analysis, [one for part in parts.values() for _, one in part], found)
     if len(found.faults) == before:
         _answered(book, analysis, parts, found)
@@ -181,6 +185,10 @@ def _sides(book: Book, analysis: Analysis, found: Findings) -> None:
     path = f"analysis.{analysis.name}"
     if not analysis.targets:
         found.add("no-targets", path, "correlates with nothing. Write with: [COLUMN].")
+    joint = [name for name, leaf in leaves(book.study, analysis).items() if leaf.constants.get("JOINT")]
+    if joint and (len(analysis.leaves) > 1 or analysis.family):
+        text = f"'{joint[0]}' corrects all of its pairs by itself: it stands alone, without other methods and 'family'."
+        found.add("joint", path, text)
     needing = [name for name, leaf in leaves(book.study, analysis).items() if leaf.constants.get("GIVEN")]
     if needing and not analysis.given:
         found.add("no-given", path, f"'{needing[0]}' holds something constant. Write given: [COLUMN].")
@@ -234,11 +242,13 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
                 open_[(where, one.label)].append(axis)
 
     treated = set(analysis.each) | ({analysis.unit.partition(".")[0]} if analysis.unit else set())
+    if analysis.leave_out:
+        treated.add(analysis.leave_out.partition(".")[0])
     if analysis.verb == "compare" and analysis.between:
         treated.add(analysis.between.partition(".")[0])
     left = {id(one): _open(one, treated) for part in parts.values() for _, one in part}
-    whole = set(book.study.factors) if not analysis.unit else set()
-    for where, one in parts["of"] + parts["with"] + parts["given"]:
+    whole = set(book.study.factors) if not analysis.unit and analysis.verb != "predict" else set()
+    for where, one in [pair for part in parts.values() for pair in part]:
         if analysis.verb != "estimate":
             note(where, one, [axis for axis in left[id(one)] if axis not in whole])
     if analysis.verb == "correlate":

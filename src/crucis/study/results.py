@@ -33,6 +33,7 @@ class ResultRow:
         excluded: rows absent by design.
         mixed: it combines records of unlike hardware or libraries.
         refused: why there is no number at all.
+        tested: whether its p counts in the family.
         data: arrays for figures, by name (`x`, `y`, `x_se`, `y_se`, `a`, `b`, `labels`, `seeds`).
     """
 
@@ -45,6 +46,7 @@ class ResultRow:
     mixed: bool = False
     refused: Reason | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    tested: bool = True
 
     @property
     def incomplete(self) -> bool:

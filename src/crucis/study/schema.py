@@ -16,7 +16,7 @@ from .views import KEYS as VIEW_KEYS
 
 Schema = dict[str, Any]
 VERBS = ("train", "measure", "perturb", "search")
-ANALYSES = ("describe", "compare", "correlate", "estimate")
+ANALYSES = ("describe", "compare", "correlate", "predict", "estimate")
 _NAME = "^[a-z][a-z0-9_-]*$"
 _OWN = r"(^\.\.?/.*|\.py$|^[A-Za-z0-9_.-]+:[A-Za-z0-9_-]+$)"  # a file beside the study, or a package's leaf
 _DOLLAR: Schema = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"}
@@ -142,6 +142,8 @@ def _analysis_keys() -> Schema:
         "each": _PATHS, "unit": _TEXT, "family": _TEXT, "between": _TEXT, "along": _TEXT,
         "against": {"type": ["string", "number"]}, "correction": {"enum": list(CORRECTIONS)},
         "confidence": {"type": ["number", "string"]}, "exploratory": {"type": "boolean"},
+        "from": {"type": "object", "additionalProperties": columns, "minProperties": 1},
+        "leave_out": _TEXT, "base": _TEXT,
         "expect": {"type": "object"}, "margin": {"$ref": "#/$defs/number"},
     }  # fmt: skip
     known = {*COMMON, *(key for keys in OWN.values() for key in keys)}

@@ -215,6 +215,14 @@ class Analysis:
     confidence: float = 0.95
     exploratory: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)  # the leaf's own
+    models: Mapping[str, tuple[Ref, ...]] = field(default_factory=dict)  # `from`: model -> columns
+    leave_out: str | None = None  # factor or factor.field
+    base: str | None = None  # a model
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """Every column that it reads."""
+        return (*self.of, *self.targets, *self.given, *(ref for refs in self.models.values() for ref in refs))
 
 
 @dataclass(frozen=True)

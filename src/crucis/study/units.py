@@ -24,10 +24,10 @@ def correlate(
 
     Axes of the result: `metric`, `with`, what either side spreads, and the `each` axes.
     """
-    task = Task({**x.axes, **_apart(y.axes, x.axes), **each})
+    task = Task({**x.axes, **apart(y.axes, x.axes), **each})
     parts = [restrict(one.column, each, columns) for one in (x, y, *given)]
     try:
-        axes = _unit_axes(parts, (x, y), analysis)
+        axes = unit_axes(parts, (x, y), analysis)
     except Refusal as refusal:
         task.refused = Reason(refusal.code, refusal.text)
         return finish(task, [entry for part in parts for entry in part], [])
@@ -37,30 +37,31 @@ def correlate(
     present: list[Entry] = []
     counted: list[Entry] = []
     for unit in units:
-        cells = [_inside(group, unit) for group in groups]
+        cells = [inside(group, unit) for group in groups]
         if not all(cells):
             task.excluded += 1
             continue
         task.n_planned += 1
         counted += [entry for cell in cells for entry in cell]
-        means = _averaged(cells)
+        means = averaged(cells)
         if means is not None:
             rows.append((GLUE.join(unit), means))
             present += [entry for cell in cells for entry in cell if entry.present]
     task.n = len(rows)
-    task.data = _plane(rows)
+    task.data = plane(rows)
     finish(task, counted, present)
     if task.refused is None:
         task.table = _points(rows, len(given))
     return task
 
 
-def _apart(axes: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
+def apart(axes: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
     """Axes that both sides spread are told apart: the target's becomes `with.step`."""
     return {f"with.{axis}" if axis in taken else axis: label for axis, label in axes.items()}
 
 
-def _inside(groups: Mapping[tuple[str, ...], Column], unit: tuple[str, ...]) -> Column:
+def inside(groups: Mapping[tuple[str, ...], Column], unit: tuple[str, ...]) -> Column:
+    """The entries of a unit that are not absent by design."""
     return [entry for entry in groups.get(unit, []) if not entry.excluded]
 
 
@@ -70,7 +71,8 @@ def _points(rows: Sequence[tuple[str, list[tuple[float, float | None]]]], given:
     return Points(values[:, 0], values[:, 1], values[:, 2:] if given else None, labels)
 
 
-def _plane(rows: Sequence[tuple[str, list[tuple[float, float | None]]]]) -> dict[str, Any]:
+def plane(rows: Sequence[tuple[str, list[tuple[float, float | None]]]]) -> dict[str, Any]:
+    """What a scatter plot needs of rows of two columns."""
     return {
         "x": [means[0][0] for _, means in rows],
         "y": [means[1][0] for _, means in rows],
@@ -80,7 +82,7 @@ def _plane(rows: Sequence[tuple[str, list[tuple[float, float | None]]]]) -> dict
     }
 
 
-def _unit_axes(parts: Sequence[Column], names: Sequence[Series], analysis: Analysis) -> list[str]:
+def unit_axes(parts: Sequence[Column], names: Sequence[Series], analysis: Analysis) -> list[str]:
     """The factors whose combinations are the rows; x and y must vary over the same ones."""
     if analysis.unit:
         return [analysis.unit]
@@ -100,7 +102,7 @@ def _unit_axes(parts: Sequence[Column], names: Sequence[Series], analysis: Analy
     return [axis for axis in axes_of(parts[0]) if axis in x]
 
 
-def _averaged(cells: Sequence[Column]) -> list[tuple[float, float | None]] | None:
+def averaged(cells: Sequence[Column]) -> list[tuple[float, float | None]] | None:
     """(mean, standard error) of each column over the seeds that all of them have; None if there is no such seed."""
     by_seed = []
     for cell in cells:

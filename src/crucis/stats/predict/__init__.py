@@ -1,0 +1,1 @@
+"""Predictions of one column from others, judged on units that were left out."""
