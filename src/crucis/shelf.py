@@ -55,6 +55,7 @@ SHELVES: dict[str, Shelf] = {
         Shelf("describe", "stats/describe", "estimate", "description", "descriptions", "crucis.describe"),
         Shelf("compare", "stats/compare", "estimate", "comparison", "comparisons", "crucis.compare"),
         Shelf("correlate", "stats/correlate", "estimate", "correlation", "correlations", "crucis.correlate"),
+        Shelf("attribute", "stats/attribute", "estimate", "attribution", "attributions", "crucis.attribute"),
         Shelf("estimate", "stats/estimate", "estimate", "estimate", "estimates", "crucis.estimate"),
     )
 }

@@ -21,7 +21,7 @@ from .tree import BAD, Reading, has_bad
 from .values import Converter
 from .words import ExpressionError
 
-LATER = ("predict", "fit", "attribute")
+LATER = ("predict", "fit")
 CORRECTIONS = ("holm", "bonferroni", "bh", "none")
 COMMON = (
     "of", "only", "except", "each", "unit", "correction", "family", "confidence", "exploratory", "like",
@@ -31,7 +31,11 @@ OWN = {
     "describe": ("along",),
     "compare": ("between", "against", "expect", "cost", "margin"),
     "correlate": ("with", "given"),
+    "attribute": ("over",),
 }
+
+#: Keys that stand in fields of `Analysis` of their own, not among the parameters of leaves.
+FIELDS = ("with", "given", "between", "against", "over")
 
 
 @dataclass
@@ -128,6 +132,7 @@ class Results:
             of=self._refs(body, "of", path), targets=self._refs(body, "with", path),
             given=self._refs(body, "given", path),
             between=self._word(body, "between", path), against=self._word(body, "against", path),
+            over=self._word(body, "over", path),
             each=self._words(body, "each", path), unit=self._word(body, "unit", path),
             only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
             exclude=read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),
@@ -154,8 +159,8 @@ class Results:
         """What is left for the leaves; a key that one of them has is enough."""
         out: dict[str, Any] = {}
         for key, raw in body.items():
-            if key == verb or key in COMMON or key in ("with", "given", "between", "against") or raw is BAD:
-                if key in ("with", "given", "between", "against") and key not in OWN.get(verb, ()):
+            if key == verb or key in COMMON or key in FIELDS or raw is BAD:
+                if key in FIELDS and key not in OWN.get(verb, ()):
                     self.reading.fault("unknown-parameter", f"{path}.{key}", f"'{verb}' has no key '{key}'.", key=True)
                 continue
             having = [leaf for leaf in leaves if key in leaf.params]

@@ -22,6 +22,9 @@ _KNOWN = {
     ("compare", "welch"): "sides",
     ("compare", "improvement"): "swap",
     ("compare", "friedman"): "orders",
+    ("attribute", "main_effects"): "t",
+    ("attribute", "interactions"): "t",
+    ("attribute", "shapley"): "t",
     ("correlate", "spearman"): "spearman",
     ("correlate", "partial_spearman"): "spearman",
     ("correlate", "kendall"): "kendall",
@@ -124,7 +127,9 @@ def design_power(study: Study, plan: Planned) -> list[Power]:
 
 def _countable(study: Study, analysis: Analysis) -> bool:
     refs = (*analysis.of, *analysis.targets, *analysis.given)
-    return analysis.verb in ("compare", "correlate") and not any(ref.name in study.analysis for ref in refs)
+    return analysis.verb in ("compare", "correlate", "attribute") and not any(
+        ref.name in study.analysis for ref in refs
+    )
 
 
 def _counts(study: Study, source: _Counts, analysis: Analysis) -> list[int]:

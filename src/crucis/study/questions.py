@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from ..errors import did_you_mean
+from . import attributed
 from .columns import Book
 from .expressions import references
 from .findings import Findings
@@ -87,6 +88,8 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
     if len(found.faults) == before:
         if analysis.verb == "compare":
             _between(book, analysis, parts["of"], found)
+        if analysis.verb == "attribute":
+            attributed.check(book, analysis, parts["of"], found)
         if analysis.verb == "correlate":
             _sides(book, analysis, found)
         _axes_named(book, analysis, [one for part in parts.values() for _, one in part], found)
@@ -208,7 +211,7 @@ def _axes_named(book: Book, analysis: Analysis, parts: Sequence[Member], found: 
             continue
         elif part and factor in known:
             found.add("no-field", path, f"no level of '{factor}' has a field '{part}'.{did_you_mean(part, fields)}")
-        elif axis in ("metric", "with", "method"):
+        elif axis in ("metric", "with", "method", "component"):
             continue
         elif axis in inner:
             label = inner[axis].label
@@ -236,6 +239,8 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
     treated = set(analysis.each) | ({analysis.unit.partition(".")[0]} if analysis.unit else set())
     if analysis.verb == "compare" and analysis.between:
         treated.add(analysis.between.partition(".")[0])
+    if analysis.verb == "attribute" and analysis.over:
+        treated.add(analysis.over)
     left = {id(one): _open(one, treated) for part in parts.values() for _, one in part}
     whole = set(book.study.factors) if not analysis.unit else set()
     for where, one in parts["of"] + parts["with"] + parts["given"]:

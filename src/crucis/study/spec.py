@@ -206,6 +206,7 @@ class Analysis:
     given: tuple[Ref, ...] = ()
     between: str | None = None  # factor or factor.field
     against: str | None = None
+    over: str | None = None  # factor whose levels have components in or out
     each: tuple[str, ...] = ()
     unit: str | None = None
     only: Filter = ()
