@@ -17,7 +17,7 @@ from crucis import seeds
 from crucis.study import design
 from crucis.study.analyse import analyse
 from crucis.study.power import TYPICAL, design_power, power_at
-from crucis.study.publish import verdict_words
+from crucis.study.reviewing import words as verdict_words
 from crucis.study.table import Point
 
 STUDY = """

@@ -288,6 +288,8 @@ def _row(
                 raise
             raise CrucisError(f"analysis.{name}: {call.leaf.name}: {type(error).__name__}: {error}") from error
     data = task.data
+    if "cost" in data:
+        data = {**data, "higher": higher.get(task.axes.get("metric", ""), True)}
     if values and call.leaf.constants.get("GIVEN") and isinstance(task.table, Points) and task.table.given is not None:
         data = {**data, **_left(task.table)}
     counts = {"n": float(task.n), "n_planned": float(task.n_planned)}
@@ -376,6 +378,9 @@ def _notes(
         notes.append(f"{size} tests in the family, {how.get(analysis.correction, analysis.correction.capitalize())}.")
     if small:
         notes.append(f"Smaller is better for {', '.join(small)}; write higher: true if larger is.")
+    absent = max((price.absent for row in rows for price in row.data.get("cost", ())), default=0)
+    if absent:
+        notes.append(f"Costs are incomplete: up to {absent} values of a cost column are absent.")
     confused = {row.axes["component"]: row.data["aliases"] for row in rows if row.data.get("aliases")}
     notes += [
         f"{name} cannot be told from {', '.join(others)}: the runs are a fraction." for name, others in confused.items()

@@ -31,11 +31,11 @@ OWN = {
     "describe": ("along",),
     "compare": ("between", "against", "expect", "cost", "margin"),
     "correlate": ("with", "given"),
-    "attribute": ("over",),
+    "attribute": ("over", "cost"),
 }
 
 #: Keys that stand in fields of `Analysis` of their own, not among the parameters of leaves.
-FIELDS = ("with", "given", "between", "against", "over")
+FIELDS = ("with", "given", "between", "against", "over", "cost", "expect")
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Results:
             of=self._refs(body, "of", path), targets=self._refs(body, "with", path),
             given=self._refs(body, "given", path),
             between=self._word(body, "between", path), against=self._word(body, "against", path),
-            over=self._word(body, "over", path),
+            over=self._word(body, "over", path), cost=self._refs(body, "cost", path), expect=self._expect(body, path),
             each=self._words(body, "each", path), unit=self._word(body, "unit", path),
             only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
             exclude=read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),
@@ -198,6 +198,22 @@ class Results:
         if raw == []:
             self.reading.fault("wrong-type", f"{path}.{key}", "an empty list of columns.")
         return tuple(out)
+
+    def _expect(self, body: Mapping[str, Any], path: str) -> dict[str, float]:
+        """`expect`: level -> effect."""
+        raw, where = body.get("expect", {}), f"{path}.expect"
+        if not isinstance(raw, Mapping):
+            if raw is not BAD:
+                self.reading.fault("wrong-type", where, f"expected {{LEVEL: EFFECT}}, got {show(raw)}.")
+            return {}
+        out = {}
+        for level, written in raw.items():
+            value = number(written)
+            if value is None and written is not BAD:
+                self.reading.fault("wrong-type", f"{where}.{level}", f"expected a number, got {show(written)}.")
+            elif value is not None:
+                out[str(level)] = float(value)
+        return out
 
     def _word(self, body: Mapping[str, Any], key: str, path: str, default: Any = None) -> Any:
         raw = body.get(key, default)

@@ -11,6 +11,7 @@ from ..stats import factorial
 from ..stats.table import Array, Design
 from .binding import leaf_of
 from .components import Components, asked, components_of
+from .costing import Cost, costs
 from .derived import Columns
 from .outcomes import pairwise
 from .results import Reason
@@ -35,12 +36,15 @@ def attributions(one: Series, each: dict[str, str], analysis: Analysis, columns:
     coded = np.array([parts.coded[label] for label in labels], dtype=np.float64).reshape(len(labels), -1)
     sparse = all(leaf_of(study, ref).constants.get("CONTRAST") for ref in analysis.leaves)
     blocks, twice = _blocks(column, factor)
+    prices = costs(analysis, factor, each, columns) if analysis.cost else []
     out = []
     for label, focus in asked(parts.names, pairwise(study, analysis)):
         task = Task({**one.axes, **each, "component": label})
         if twice:
             task.refused = Reason("not_applicable", f"several rows stand for one run ({twice}); add 'each' or a filter")
         _fill(task, blocks, labels, coded, parts, focus, sparse)
+        if prices and len(focus) == 1 and task.refused is None:
+            task.data["saves"] = _saves(prices, labels, coded, parts, focus)
         out.append(task)
     return out
 
@@ -93,6 +97,23 @@ def _fill(
             task.table = Design(y, coded, parts.names, focus, tuple(names))
         except Refusal as refusal:
             task.refused = Reason(refusal.code, refusal.text)
+
+
+def _saves(
+    prices: Sequence[Cost], labels: Sequence[str], coded: Array, parts: Components, focus: tuple[int, ...]
+) -> dict[str, float | None]:
+    """Cost column -> what dropping the component saves, by the same contrast as its main effect; None if unknown."""
+    try:
+        weights = factorial.weights(coded, focus, parts.names)
+    except Refusal:
+        return {price.label: None for price in prices}
+    used = [i for i in range(len(labels)) if weights[i]]
+    return {
+        price.label: sum(float(weights[i]) * price.means[labels[i]] for i in used)
+        if all(labels[i] in price.means for i in used)
+        else None
+        for price in prices
+    }
 
 
 def _used(coded: Array, focus: tuple[int, ...], parts: Components) -> list[int]:

@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from ..stats import verdicts
 from ..stats.describe import summary
 from ..stats.table import Sample
-from . import registry
+from . import registry, reviewing
+from .environment import environment
 from .nodes import Node
 from .pictures import association, cell_label, figures
 from .plan import Plan
@@ -45,7 +45,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         power=tuple(str(line) for line in design_power(study, session.plan)),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=environment(readings),
         cost=_cost(readings), commands=_commands(session),
     )  # fmt: skip
 
@@ -211,6 +211,8 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         c.Column("n", "n", says="observations present, of those planned"),
     )
     rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
+    grid = reviewing.table(analysis, result) if reviewing.reviewed(analysis, result) else c.Table(columns, rows)
+    says = reviewing.conclusion(analysis, result) or _sentence(result)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -220,7 +222,7 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     )
     has_p = any("p" in row.values for row in result.rows)
     return c.Analysis(
-        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
+        result.name, _analysis_what(analysis), says, grid, _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
 
@@ -233,17 +235,6 @@ _VERDICT = (
 
 def _judged(result: AnalysisResult) -> bool:
     return any("inconclusive" in row.values for row in result.rows)
-
-
-def verdict_words(row: ResultRow) -> str:
-    """The verdict of a comparison in words; empty without one."""
-    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
-    more = row.values.get("more_pairs")
-    if word != "inconclusive" or "more_pairs" not in row.values:
-        return word
-    if more is None:
-        return f"inconclusive ({verdicts.MOST:,} pairs would not decide)".replace(",", " ")
-    return f"inconclusive ({int(more)} more {'pair' if more == 1 else 'pairs'})"
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -271,6 +262,7 @@ def _analysis_what(analysis: Any) -> str:
     tail = f" with {', '.join(map(str, analysis.targets))}" if analysis.targets else ""
     tail += f", given {', '.join(map(str, analysis.given))}" if analysis.given else ""
     tail += f", between {analysis.between}" if analysis.between else ""
+    tail += f", over {analysis.over}" if analysis.over else ""
     return f"{analysis.verb}: {', '.join(leaf.name for leaf in analysis.leaves)} of {of}{tail}"
 
 
@@ -288,7 +280,7 @@ def _row(
 ) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
     if judged:
-        cells.append(verdict_words(row))
+        cells.append(reviewing.recommendation(row) if "component" in row.axes else reviewing.words(row))
     for name in shown:
         if name == "n":
             continue
@@ -344,7 +336,7 @@ def _middle(row: ResultRow) -> float | None:
 
 
 def _says(row: ResultRow) -> str:
-    words = verdict_words(row)
+    words = reviewing.words(row)
     return f": {words}" if words else ""
 
 
@@ -361,6 +353,10 @@ _METHODS = {
     "aso": "Almost stochastic order of two samples, which ignores the pairing by seed; upper bound by bootstrap.",
     "welch": "Welch's t-test of two independent samples, which ignores the pairing by seed.",
     "friedman": "Friedman's ranks over all levels; p of each pair of levels from their mean ranks.",
+    "main_effects": "Contrast of runs with and without the component per seed; Student's t over seeds.",
+    "interactions": "Difference of differences over two components per seed; Student's t over seeds.",
+    "shapley": "Mean gain over all orders of adding the components, exact per seed; Student's t over seeds.",
+    "forest": "Permutation importance in random forests of the other seeds; interval by Student's t over seeds.",
     "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
     "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
     "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
@@ -460,21 +456,6 @@ def _sources(readings: Readings) -> tuple[c.Source, ...]:
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
-
-
-def _environment(readings: Readings) -> tuple[c.Fact, ...]:
-    blocks: dict[str, tuple[dict[str, Any], int]] = {}
-    for key in readings.plan.by_key:
-        record = readings.record(key)
-        if record is not None:
-            block = record.body.get("numerics", {})
-            name = str(block.get("hash", ""))
-            blocks[name] = (block, blocks.get(name, (block, 0))[1] + 1)
-    out = []
-    for number, (block, count) in enumerate(sorted(blocks.values(), key=lambda item: -item[1]), 1):
-        words = ", ".join(f"{k} {v}" for k, v in sorted(block.items()) if k != "hash" and v != "")
-        out.append(c.Fact(f"numerics {number} ({count} records)", words))
-    return tuple(out)
 
 
 def _cost(readings: Readings) -> tuple[c.Cost, ...]:

@@ -17,7 +17,7 @@ from .spec import Analysis, Ref, Study
 from .stage_columns import expand, fields_of
 
 #: Keys of analyses that nothing reads yet; they are refused, not passed over.
-LATER = ("along", "expect", "cost", "margin")
+LATER = ("along", "margin")
 
 
 def check_derived(book: Book, found: Findings) -> None:
@@ -76,7 +76,7 @@ def _sound(book: Book, ref: Ref, trail: set[str]) -> bool:
 def check(book: Book, analysis: Analysis, found: Findings) -> None:
     """One analysis."""
     before, path = len(found.faults), f"analysis.{analysis.name}"
-    lists = {"of": analysis.of, "with": analysis.targets, "given": analysis.given}
+    lists = {"of": analysis.of, "with": analysis.targets, "given": analysis.given, "cost": analysis.cost}
     if _rests(book, [ref for refs in lists.values() for ref in refs], found, analysis.name):
         found.bad.add(analysis.name)
         return
@@ -92,7 +92,7 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
             attributed.check(book, analysis, parts["of"], found)
         if analysis.verb == "correlate":
             _sides(book, analysis, found)
-        _axes_named(book, analysis, [one for part in parts.values() for _, one in part], found)
+        _axes_named(book, analysis, [one for key in ("of", "with", "given") for _, one in parts[key]], found)
     if len(found.faults) == before:
         _answered(book, analysis, parts, found)
     if any(not fault.note for fault in found.faults[before:]):
@@ -158,6 +158,14 @@ def _between(book: Book, analysis: Analysis, of: Sequence[tuple[str, Member]], f
         found.add("one-level", where, text)
     elif part:
         _one_row_per_pair(study, analysis, [one for _, one in of], found)
+    for level in analysis.expect:
+        if level not in levels or level == analysis.against:
+            hint = did_you_mean(level, levels) or f" Levels: {', '.join(levels)}."
+            text = f"nothing is measured for '{level}': {between} has no such level to compare.{hint}"
+            found.add("unknown-level", f"{path}.expect.{level}", text)
+    for key in ("cost", "expect"):
+        if getattr(analysis, key) and analysis.against is None:
+            found.add("no-reference", f"{path}.{key}", f"'{key}' needs a reference. Write against: LEVEL.")
     if between in analysis.each:
         found.add("answered-twice", f"{path}.each", f"'{between}' is compared already; remove it here.")
 
@@ -243,7 +251,7 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
         treated.add(analysis.over)
     left = {id(one): _open(one, treated) for part in parts.values() for _, one in part}
     whole = set(book.study.factors) if not analysis.unit else set()
-    for where, one in parts["of"] + parts["with"] + parts["given"]:
+    for where, one in parts["of"] + parts["with"] + parts["given"] + parts["cost"]:
         if analysis.verb != "estimate":
             note(where, one, [axis for axis in left[id(one)] if axis not in whole])
     if analysis.verb == "correlate":

@@ -207,6 +207,8 @@ class Analysis:
     between: str | None = None  # factor or factor.field
     against: str | None = None
     over: str | None = None  # factor whose levels have components in or out
+    cost: tuple[Ref, ...] = ()  # columns for the Pareto front
+    expect: Mapping[str, float] = field(default_factory=dict)  # level -> the effect that was expected
     each: tuple[str, ...] = ()
     unit: str | None = None
     only: Filter = ()
