@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lab import said
 
+from crucis.study.checks import networks
 from crucis.study.load import check_study
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "method.md"
@@ -38,7 +39,7 @@ def shorter(folder: Path) -> None:
 
 
 def test_the_files_say_what_the_page_says(folder: Path) -> None:
-    assert set(FILES) == {"baseline.py", "method.py", "study.yaml"}
+    assert set(FILES) == {"baseline.py", "method.py", "study.yaml", "ready.yaml"}
     assert len(COMMANDS) <= 5
     study, faults = check_study("study.yaml")
     assert study is not None
@@ -46,6 +47,15 @@ def test_the_files_say_what_the_page_says(folder: Path) -> None:
     arm = study.factors["arm"]
     assert len(arm.levels) == 32
     assert {"full", "without-gating", "only-gating", "with-norm-gating", "baseline"} <= set(arm.labels)
+
+
+def test_the_second_study_is_read(folder: Path) -> None:
+    study, faults = check_study("ready.yaml")
+    assert [str(fault) for fault in faults if not fault.note and fault.code != "later"] == []
+    if study is not None:
+        assert [(wanted.net.name, wanted.of_arms) for wanted in networks(study)] == [
+            ("./baseline.py", False), ("./method.py", True)
+        ]  # fmt: skip
 
 
 def test_the_commands_run(folder: Path) -> None:
@@ -102,3 +112,15 @@ def test_what_cannot_be_checked(folder: Path) -> None:
         assert answer.code == 2
         assert text in answer.all
         assert "Traceback" not in answer.all
+
+
+def test_a_run_refuses_a_baseline_that_is_something_else(folder: Path) -> None:
+    shorter(folder)
+    sound = (folder / "baseline.py").read_text(encoding="utf-8")
+    (folder / "baseline.py").write_text(sound.replace("nn.ReLU()", "nn.Tanh()"), encoding="utf-8")
+    answer = said(["run", "study.yaml", "--quiet", "--workers", "1"])
+    assert answer.code == 2
+    assert "./method.py: everything left out against ./baseline.py" in answer.all
+    assert "largest difference" in answer.all
+    assert "Traceback" not in answer.all
+    assert not list((folder / ".crucis" / "steps").glob("*/*"))

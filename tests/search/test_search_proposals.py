@@ -51,7 +51,7 @@ def play(name, space, rungs, kind=height, seed=7, **params):
 
 
 def test_every_search_has_a_case():
-    assert set(shelf.names("search")) == {*ALL, "grid"}
+    assert set(shelf.names("search")) == {*ALL, "grid", "threshold"}  # the last two have tests of their own
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -169,3 +169,25 @@ def test_integers_are_drawn_with_equal_chances():
 
 def test_ties_go_to_the_earlier_trial():
     assert best_first({3: 0.5, 1: 0.5, 2: None, 0: 0.1}) == [1, 3, 0]
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 5000), st.sampled_from([0.01, 0.05, 0.3]))
+def test_a_threshold_brackets_an_edge_in_few_sizes(edge, tolerance):
+    from crucis.search.searches.threshold import bracket, sizes
+
+    space = [Dimension(8, 1000, log=True, whole=True)]
+    told, tried = [], []
+    while asks := propose("threshold")(space, told, 1, 0, find="0", success="", tolerance=tolerance):
+        assert len(asks) == 1
+        tried.append(asks[0].values[0])
+        told += [Told(ask, None, (float(ask.values[0] <= edge),)) for ask in asks]
+    low, high, _ = bracket(space, told, 0, 0.5, tolerance)
+    assert len(set(tried)) == len(tried) <= sizes(space[0], tolerance) + 1
+    if edge < 8:
+        assert low is None
+    elif edge >= 1000:
+        assert (low, high) == (1000, None)
+    else:
+        assert low <= edge < high
+        assert high <= low * (1 + tolerance) or high == low + 1

@@ -22,6 +22,12 @@ def accuracy(spec):
     return 0.9 - 0.05 * (math.log10(lr) + 2) ** 2 + 0.001 * length + (spec["seed"] % 7) * 1e-4
 
 
+def capacity(spec):
+    """How many labels a network memorises here: 100 to 120 over the seeds, a tenth with another learning rate."""
+    most = {123: 110, 456: 120}.get(spec["seed"], 100)
+    return most if spec["params"].get("lr") == 0.03 else most // 10
+
+
 def run(steps, contexts):
     out = []
     for step, context in zip(steps, contexts, strict=True):
@@ -31,7 +37,9 @@ def run(steps, contexts):
                 raise RuntimeError("thirteen is not liked")
             if spec["params"].get("batch") == 7:
                 raise Divergence("the loss is not finite", 3)
-            out.append(Result(values={"accuracy": accuracy(spec), "loss": 1 - accuracy(spec), "steps": 10}))
+            values = {"accuracy": accuracy(spec), "loss": 1 - accuracy(spec), "steps": 10}
+            values["train_accuracy"] = 1.0 if spec["data"].get("view", {}).get("n", 0) <= capacity(spec) else 0.9
+            out.append(Result(values=values))
         elif spec["kind"].startswith("search/"):
             records = [context.records["trials"][i] for i in range(len(context.records["trials"]))]
             assert all(isinstance(record, Record) for record in records)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crucis.study.ablation import label
+from crucis.study.confounding import design, designs
 from crucis.study.generators import add_one_in, factorial, fractional, leave_one_out
 from crucis.study.load import study_from_text
 from crucis.study.spec import Study
@@ -228,20 +229,53 @@ def test_the_table_has_minimum_aberration(count: int, added: int) -> None:
 
 
 def test_aliases_are_effects_with_equal_contrasts() -> None:
-    names = ["a", "b", "c", "d", "e"]
-    x = dict(zip(names, matrix(names, fractional.generate(names, resolution="III")).T, strict=True))
+    """Every group read from the runs is what the words of the generators say by symbolic multiplication."""
+    names = tuple("ABCDEF")
+    for resolution in ("III", "IV", "V"):
+        runs = fractional.generate(names, resolution=resolution)  # type: ignore[arg-type]
+        found = design("arm", names, matrix(list(names), runs))
+        words = fractional.relation(6, fractional.words_for(names, resolution))
+        assert found.regular
+        assert [*map("".join, found.words)] == words
+        assert found.resolution == len(words[0])
+        effects = [frozenset(some) for size in (1, 2) for some in combinations(names, size)]
+        same = [
+            {a, b} for a, b in combinations(effects, 2) if (a ^ b) in {frozenset(word) for word in words}
+        ]  # fmt: skip
+        groups = [{frozenset(effect.split("*")) for effect in group} for group in found.aliases]
+        assert all(any(pair <= group for group in groups) for pair in same)
+        assert sum(len(group) * (len(group) - 1) // 2 for group in groups) == len(same)
 
-    def contrast(effect: str) -> np.ndarray:
-        return np.prod([x[name] for name in effect.split("*")], axis=0)
 
-    found = fractional.aliases(names, "III")
-    assert found["d"] == ["a*b"]
-    for effect, others in found.items():
-        assert all((contrast(effect) == contrast(other)).all() for other in others)
-    together = sum(1 + len(others) for others in found.values())
-    effects = [*names, *("*".join(pair) for pair in combinations(names, 2))]
-    distinct = {tuple(contrast(effect)) for effect in effects}
-    assert len(effects) - together + len(found) == len(distinct)
+def test_what_is_said_of_a_design() -> None:
+    names = tuple("abcd")
+    half = matrix(list(names), fractional.generate(names, resolution="IV"))
+    assert str(design("arm", names, half)) == (
+        "arm: 8 of 16 combinations of 4 components, resolution IV, I = a*b*c*d. "
+        "Cannot be told apart: a*b = c*d; a*c = b*d; a*d = b*c."
+    )
+    whole = matrix(list(names), factorial.generate(names))
+    assert str(design("arm", names, whole)).endswith("all effects and interactions stand apart.")
+    single = matrix(list(names), leave_one_out.generate(names))
+    assert not design("arm", names, single).regular
+    quarter = matrix(list("abc"), fractional.generate("abc", resolution="III"))
+    control = np.vstack([quarter, -np.ones((1, 3), dtype=int)])
+    assert str(design("arm", tuple("abc"), control)) == str(design("arm", tuple("abc"), quarter))
+
+
+def test_a_study_knows_its_design_and_filters_change_it(folder: Path) -> None:
+    study, _ = read(folder, "generate: factorial, of: ./method.py")
+    assert study is not None
+    assert [found.runs for found in designs(study)] == [8]
+    half, faults = study_from_text(
+        "study: s\nfactors:\n  arm: {generate: factorial, of: ./method.py}\nonly: {arm: [full, only-gating, "
+        f"only-shortcut, only-norm]}}\n{STAGE}", folder,
+    )  # fmt: skip
+    assert half is not None, faults
+    assert designs(half)[0].words == (("gating", "shortcut", "norm"),)
+    plain, _ = study_from_text(f"study: s\nfactors: {{arm: {{a: {{net: mlp}}}}}}\n{STAGE}", folder)
+    assert plain is not None
+    assert designs(plain) == []
 
 
 def test_designs_of_one_component() -> None:

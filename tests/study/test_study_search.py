@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,49 @@ def test_every_search_ends_and_a_rung_is_a_shorter_training(tmp_path, leaf):
     assert len(record.arrays("trials.npz")["trial"]) == len(hunt.asked)
 
 
+# --- thresholds ----------------------------------------------------------------------------------------------
+
+EDGE = """study: s
+stages:
+  capacity: {search: threshold, trial: {train: supervised, net: mlp, data: digits, for: 8 epochs, view: {n: {int_log_uniform: [8, 1000]}, labels: random}, lr: {choice: [0.01, 0.03]}}, find: view.n, success: train_accuracy >= 100%, level: 50%, tolerance: 1%, pool: seed}
+  again: {winner_of: capacity, seeds: [42]}
+"""
+
+
+def test_a_threshold_is_the_largest_size_that_enough_seeds_reach(tmp_path):
+    session = ran(write(tmp_path, EDGE), tmp_path / "store")
+    low, high = column(session, Ref("capacity", "low"))[0], column(session, Ref("capacity", "high"))[0]
+    assert low <= 110 < high, "two of three seeds memorise 110"
+    assert high <= low * 1.01 or high == low + 1
+    assert column(session, Ref("capacity", "n")) == [low]
+    assert column(session, Ref("capacity", "bits")) == [pytest.approx(low * math.log2(10))]
+    assert column(session, Ref("capacity", "censored")) == [0]
+    assert column(session, Ref("capacity", "lr")) == [0.03]
+    again = [node.spec for node in session.plan.nodes if node.instance.stage == "again"]
+    assert [(spec["data"]["view"]["n"], spec["params"]["lr"]) for spec in again] == [(low, 0.03)]
+
+
+def test_thresholds_by_seed_share_the_trials_of_the_pooled_one(tmp_path):
+    text = EDGE.replace("  again", "  each: {like: capacity, pool: none, level: 100%}\n  again")
+    session = ran(write(tmp_path, text), tmp_path / "store")
+    lows = column(session, Ref("each", "low"))
+    for low, most in zip(lows, (100, 110, 120), strict=True):
+        assert low <= most < low * 1.01 + 1
+    pooled = {node.key for node in session.plan.nodes if node.instance.stage == "capacity.trial"}
+    alone = {node.key for node in session.plan.nodes if node.instance.stage == "each.trial"}
+    assert len(pooled & alone) > len(alone) / 2
+
+
+def test_a_threshold_beyond_the_range_is_a_lower_bound_and_below_it_no_number(tmp_path):
+    above = ran(write(tmp_path, EDGE.replace("[8, 1000]", "[8, 64]")), tmp_path / "store")
+    assert column(above, Ref("capacity", "low")) == [64]
+    assert column(above, Ref("capacity", "censored")) == [1]
+    assert column(above, Ref("capacity", "bits")) == [None]
+    below = ran(write(tmp_path, EDGE.replace("[8, 1000]", "[500, 1000]"), "t.yaml"), tmp_path / "store")
+    readings = Readings(below.plan, below.store)
+    assert {readings.state(n) for n in below.plan.nodes if not n.inner} == {"refused"}
+
+
 # --- failures ------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +332,10 @@ BROKEN = {
     "a model of a search": (ONE + "  m: {measure: size, of: tuned}\n", "stages.m.of", "leaves values and no model"),
     "nested verb": (ONE.replace("train: supervised", "measure: size"), "stages.tuned.trial", "a trial is a training"),
     "seeds inside": (ONE.replace("for: 8 epochs", "seeds: 3"), "stages.tuned.trial.seeds", "stands at the search itself"),
+    "find of nothing": (EDGE.replace("find: view.n", "find: view.m"), "stages.capacity.find", "no distribution of whole numbers"),
+    "no criterion": (EDGE.replace(">= 100%", ""), "stages.capacity.success", "such as train_accuracy >= 100%"),
+    "open choice": (EDGE.replace("{choice: [0.01, 0.03]}", "{uniform: [0.01, 0.03]}"), "stages.capacity.trial.lr", "points: 5"),
+    "direction of a threshold": (EDGE.replace("level:", "maximise: loss, level:"), "stages.capacity.maximise", "Remove it"),
     "no such search": (ONE.replace("search: random", "search: hyperband"), "stages.tuned.search", "no search 'hyperband'"),
 }  # fmt: skip
 

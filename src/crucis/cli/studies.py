@@ -109,7 +109,7 @@ def plan(a: argparse.Namespace) -> int:
         "study": session.study.name, "steps": len(nodes) + later, "cached": len(hits), "missing": len(missing) + later,
         "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes), "replays": len(again),
         "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
-        "unpredicted": forecast.unknown, "power": _power(session),
+        "unpredicted": forecast.unknown, "power": _power(session), "designs": _designs(session),
         "searches": [_search_body(hunt) for hunt in hunts],
     }  # fmt: skip
     if a.format == "json":
@@ -120,8 +120,15 @@ def plan(a: argparse.Namespace) -> int:
         print(json.dumps(body, indent=2, ensure_ascii=False))
     else:
         _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again, hunts)
+        _print_checklist(session, missing)
     _refuse_over_budget(session, forecast)
     return 0
+
+
+def _designs(session: Session) -> list[str]:
+    from ..study.confounding import designs
+
+    return [str(design) for design in designs(session.study)]
 
 
 def _search_body(hunt: Any) -> dict[str, Any]:
@@ -170,8 +177,18 @@ def _print_plan(
     )
     if missing:
         print(f"Cost: {known}{unknown}")
+    for line in _designs(session):
+        print(f"Design: {line}")
     for line in _power(session):
         print(f"Power: {line}")
+
+
+def _print_checklist(session: Session, missing: Any) -> None:
+    from ..study.checklist import before
+
+    print("Before the first step:")
+    for tick in before(session, missing):
+        print(f"  {tick}")
 
 
 def _search_notes(hunts: Any) -> list[str]:

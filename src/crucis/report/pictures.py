@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crucis.report.trials import History, Parallel, Plane, Slices
 from crucis.report.values import Absent, Estimate
 
 
@@ -229,4 +230,7 @@ class Ranks:
     x: Axis = field(default_factory=lambda: Axis("mean rank"))
 
 
-FigureData = Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots | Ranks
+FigureData = (
+    Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+    | Ranks | History | Slices | Parallel | Plane
+)  # fmt: skip

@@ -90,19 +90,24 @@ class Ask:
 
 @dataclass(frozen=True)
 class Told:
-    """One evaluation that was made. `score`: higher is better; None if it failed, diverged or is incomplete."""
+    """One evaluation that was made.
+
+    `score`: higher is better; None if it failed, diverged or is incomplete. `parts`: one number per seed, where a
+    search asks for them.
+    """
 
     ask: Ask
     score: float | None
+    parts: tuple[float | None, ...] = ()
 
     def pack(self) -> list[Any]:
         """As JSON values."""
-        return [*self.ask.pack(), self.score]
+        return [*self.ask.pack(), self.score, *([list(self.parts)] if self.parts else [])]
 
     @staticmethod
     def unpack(data: Sequence[Any]) -> Told:
         """The inverse of `pack`."""
-        return Told(Ask.unpack(data[:3]), None if data[3] is None else float(data[3]))
+        return Told(Ask.unpack(data[:3]), None if data[3] is None else float(data[3]), tuple(*data[4:]))
 
 
 def exists(dimension: Dimension, values: Values) -> bool:

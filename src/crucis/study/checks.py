@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import shelf
-from ..data.open import open_data
+from ..data.open import describe, open_data
 from ..errors import CrucisError
 from ..nets.components import PARAMETER, declared
 from .axes import dollars
@@ -35,6 +35,7 @@ class Wanted:
     data: LeafRef
     replace: Mapping[str, str]
     baseline: LeafRef | None
+    of_arms: bool = False  # whether the baseline is an arm of the study
 
 
 def check_models(study: Study, root: Path | None) -> list[Finding]:
@@ -81,15 +82,17 @@ def networks(study: Study) -> list[Wanted]:
         plain = LeafRef("nets", net.name, {k: v for k, v in net.params.items() if k != PARAMETER})
         whole = plain if "COMPONENTS" in leaf.constants else net
         replace = {**_defaults(leaf), **replaced.get(net.name, {})}
-        base = _arm_baseline(study, net.name) or _declared_baseline(leaf, whole)
-        found.setdefault(repr((whole, data)), Wanted(whole, data, replace, base))
+        arm = _arm_baseline(study, net.name)
+        base = arm or _declared_baseline(leaf, whole)
+        found.setdefault(repr((whole, data)), Wanted(whole, data, replace, base, arm is not None))
     return list(found.values())
 
 
 def _pairs(study: Study) -> Iterator[tuple[LeafRef, LeafRef]]:
     coverage = Coverage(study)
     for stage in study.stages.values():
-        net, data = stage.params.get("net"), stage.params.get("data")
+        params = stage.trial.params if stage.trial is not None else stage.params
+        net, data = params.get("net"), params.get("data")
         if net is None or data is None:
             continue
         names = tuple(dict.fromkeys(dollar.name for dollar in dollars((net, data))))
@@ -159,12 +162,16 @@ def _declared_baseline(leaf: shelf.Leaf, net: LeafRef) -> LeafRef | None:
 # -- what a check works on ----------------------------------------------------------------------------------------
 
 
-def subject(wanted: Wanted, folder: Path, root: Path | None) -> Subject:
-    """The network with a batch of its data."""
-    from ..nets.checks.subject import Subject, batch
+def subject(wanted: Wanted, folder: Path, root: Path | None, *, noise: bool = False) -> Subject:
+    """The network with a batch of its data, or with noise of the same shape, for which no data set is read."""
+    from ..nets.checks.subject import Subject, batch, noise_like
 
-    data = open_data(wanted.data, folder=folder, root=root)
-    x, y = batch(data)
+    if noise:
+        data: Any = describe(wanted.data, folder=folder, root=root)
+        x, y = noise_like(data.shape, data.classes)
+    else:
+        data = open_data(wanted.data, folder=folder, root=root)
+        x, y = batch(data)
     leaf = find_leaf("nets", wanted.net.name, folder)
     offered = {k: v.replacements for k, v in declared(leaf).items()} if wanted.replace else {}
     make = _maker(wanted.net, folder, data.shape, data.classes)

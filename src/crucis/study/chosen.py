@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import did_you_mean
 from .axes import WINNER, axes_of, fixed, inputs, mentioned, stage_leaves
 from .distributions import parameters
 from .findings import Findings
 from .spec import LeafRef, Stage, Study
 from .stage_columns import COST, trial_columns
+from .success import criterion
 
 _FEW = ("accuracy", "loss")
 
@@ -17,15 +20,52 @@ def check_search(study: Study, stage: Stage, found: Findings) -> None:
     path = f"stages.{stage.name}"
     if stage.trial is None:
         return
-    if isinstance(stage.leaf, LeafRef) and stage.leaf.name == "grid":
-        open_ends = [one for one in parameters(stage.trial.params)
-                     if one.distribution.kind != "choice" and one.distribution.points is None]  # fmt: skip
-        for one in open_ends:
+    name = stage.leaf.name if isinstance(stage.leaf, LeafRef) else ""
+    sought = _written(stage, "find") if name == "threshold" else None
+    if name == "grid" or sought in {one.path for one in parameters(stage.trial.params)}:
+        for one in parameters(stage.trial.params):
             about = one.distribution
-            text = f"a grid needs to know how many values to take: {{{about.kind}: [...], points: 5}}, or a choice."
-            found.add("no-points", f"{path}.trial.{one.path}", text)
-    if stage_leaves(study, stage) and stage.objective != ("", ""):
+            if about.kind != "choice" and about.points is None and one.path != sought:
+                text = f"'{name}' tries every value: write {{{about.kind}: [...], points: 5}}, or a choice."
+                found.add("no-points", f"{path}.trial.{one.path}", text)
+    if not stage_leaves(study, stage):
+        return
+    if name == "threshold":
+        _threshold(study, stage, sought, found)
+    else:
         _objective(study, stage, found)
+
+
+def _written(stage: Stage, name: str) -> Any:
+    inner = stage.leaf.params if isinstance(stage.leaf, LeafRef) else {}
+    return stage.params.get(name, inner.get(name))
+
+
+def _threshold(study: Study, stage: Stage, sought: Any, found: Findings) -> None:
+    """What a threshold search looks for: a whole number among the distributions, and a comparison that it reaches."""
+    assert stage.trial is not None
+    path = f"stages.{stage.name}"
+    whole = [one.path for one in parameters(stage.trial.params) if one.distribution.kind.startswith("int")]
+    if isinstance(sought, str) and sought not in whole:
+        listed = (
+            f" Write one of {', '.join(whole)}." if whole else " Write for instance view: {n: {int_log_uniform: ...}}."
+        )
+        text = f"'{sought}' is no distribution of whole numbers in the trial.{did_you_mean(sought, whole) or listed}"
+        found.add("unknown-name", f"{path}.find", text)
+    text = _written(stage, "success")
+    if not isinstance(text, str):
+        return
+    try:
+        column = criterion(text)[0]
+    except ValueError as error:
+        found.add("bad-expression", f"{path}.success", str(error))
+        return
+    known = trial_columns(study, stage)
+    if column not in known or known[column].get("axes"):
+        tail = did_you_mean(column, known) or " Write for instance train_accuracy >= 100%."
+        found.add("unknown-column", f"{path}.success", f"the trial has no column '{column}' with one number.{tail}")
+    elif column in COST or known[column].get("cost"):
+        found.add("no-meaning", f"{path}.success", f"'{column}' is circumstance: it differs from run to run.")
 
 
 def _objective(study: Study, stage: Stage, found: Findings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,8 @@ def _commit(store: Store, node: Node) -> None:
     store.commit(
         Draft(
             node.key, node.spec, result, store.workfolder(node.key), numerics=machine.plain_numerics(),
-            environment=environment, cost=meter.cost(), time={"begun": begun, "ended": now()}, label=node.label,
+            attempt={"id": os.urandom(16).hex(), "number": 1}, environment=environment, cost=meter.cost(),
+            time={"begun": begun, "ended": now()}, label=node.label,
         )
     )  # fmt: skip
 

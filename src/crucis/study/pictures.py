@@ -15,6 +15,7 @@ from .pictures_stats import critical_differences, profiles
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
 from .reviewing import attributed, fronts
+from .search_pictures import search_pictures
 
 _MOST_PANELS = 24
 #: What the values that are summed into a curve's band mean, for captions.
@@ -47,8 +48,10 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out.append(_curves(stage, groups))
     for result in results.values():
         out += _of_analysis(result)
+    out += search_pictures(readings)
     order = (
-        c.Retention, c.Scatter, c.Forest, c.Ranks, c.Contour, c.Surface, c.Diagram, c.Barcode, c.Dots, c.Curves,
+        c.Retention, c.Scatter, c.Forest, c.Ranks, c.History, c.Slices, c.Parallel, c.Plane, c.Contour, c.Surface,
+        c.Diagram, c.Barcode, c.Dots, c.Curves,
     )  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..report import content as c
-from ..stats.describe import summary
-from ..stats.table import Sample
-from . import registry, reviewing
-from .environment import environment
-from .nodes import Node
+from . import account, checklist, registry, reviewing
+from .confounding import foreseen
 from .pictures import association, cell_label, figures
 from .plan import Plan
-from .power import design_power
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
-from .stage_columns import COST, declared
+from .stage_tables import stage_table
 from .table import Missing
+from .verdict_words import VERDICT, judged, verdict_words
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
@@ -42,11 +38,13 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(str(line) for line in design_power(study, session.plan)),
+        power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
-        stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=environment(readings),
-        cost=_cost(readings), commands=_commands(session),
+        stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
+        cost=account.cost(readings), commands=account.commands(session),
+        checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
+        settings=tuple(c.Setting(*line) for line in checklist.settings(session)),
     )  # fmt: skip
 
 
@@ -206,11 +204,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
-        *([c.Column("verdict", says=_VERDICT)] if _judged(result) else []),
+        *([c.Column("verdict", says=VERDICT)] if judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals, _judged(result)) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, judged(result)) for row in result.rows)
     grid = reviewing.table(analysis, result) if reviewing.reviewed(analysis, result) else c.Table(columns, rows)
     says = reviewing.conclusion(analysis, result) or _sentence(result)
     absent = {item.order: item for row in result.rows for item in row.missing}
@@ -225,16 +223,6 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         result.name, _analysis_what(analysis), says, grid, _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
-
-
-_VERDICT = (
-    "better or worse if the corrected test says so, equivalent if the difference certainly lies inside the margin, "
-    "else inconclusive, with the number of further seeds (pairs) that would decide if mean and spread stayed so"
-)
-
-
-def _judged(result: AnalysisResult) -> bool:
-    return any("inconclusive" in row.values for row in result.rows)
 
 
 def _one_coefficient(result: AnalysisResult) -> AnalysisResult:
@@ -280,7 +268,7 @@ def _row(
 ) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
     if judged:
-        cells.append(reviewing.recommendation(row) if "component" in row.axes else reviewing.words(row))
+        cells.append(reviewing.recommendation(row) if "component" in row.axes else verdict_words(row))
     for name in shown:
         if name == "n":
             continue
@@ -336,7 +324,7 @@ def _middle(row: ResultRow) -> float | None:
 
 
 def _says(row: ResultRow) -> str:
-    words = reviewing.words(row)
+    words = verdict_words(row)
     return f": {words}" if words else ""
 
 
@@ -371,58 +359,6 @@ def _method(result: AnalysisResult) -> str:
     return " ".join(dict.fromkeys(_METHODS.get(leaf, "As the study's own file defines.") for leaf in result.leaves))
 
 
-# -- stage tables -------------------------------------------------------------------------------------------------
-
-
-def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
-    groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
-    names: dict[str, str] = {}
-    for node in readings.plan.nodes:
-        if node.instance.stage == stage:
-            record = readings.record(node.key)
-            groups[cell_label(readings, node.instance.cell)].append((node, record))
-            for name, about in node.bound.leaf.columns.items():
-                if about.get("headline") or name in ("parameters", "train_accuracy"):
-                    names[name] = about.get("unit", "")
-            if readings.study.stages[stage].verb == "search":
-                declared_here = declared(readings.study, readings.study.stages[stage])
-                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
-    present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
-    if not present:
-        return None
-    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
-               c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
-    rows, missing = [], []
-    for label, group in groups.items():
-        cells = [_mean(_scalars(group, name)) for name in present]
-        ok = sum(record is not None and record.outcome == "ok" for _, record in group)
-        keys = tuple(record.key for _, record in group if record is not None)
-        rows.append(c.Row((label, *cells, ok if ok == len(group) else f"{ok} of {len(group)}"), keys))
-        missing += [
-            f"{label}, seed {node.instance.seed}: {readings.state(node)}" for node, _ in group
-            if readings.state(node) != "ok"
-        ]  # fmt: skip
-    return c.StageTable(
-        stage, _what(readings.plan, stage), c.Table(columns, tuple(rows)),
-        ("Mean over seeds with its 95 % interval (Student's t, which knows no bounds and may pass 0 or 1).",),
-        tuple(missing),
-    )  # fmt: skip
-
-
-def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
-    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
-    return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-
-
-def _mean(values: list[float]) -> c.Cell:
-    if not values:
-        return c.Absent("missing")
-    if min(values) == max(values):
-        return c.Estimate(values[0])
-    found = summary.estimate(Sample(values))  # type: ignore[arg-type]
-    return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
-
-
 # -- the rest -----------------------------------------------------------------------------------------------------
 
 
@@ -451,32 +387,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed,
-                 readings.state(node))
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
-
-
-def _cost(readings: Readings) -> tuple[c.Cost, ...]:
-    out = []
-    for stage in readings.study.stages:
-        records = [
-            record
-            for node in readings.plan.by_key.values()
-            if node.owner == stage and (record := readings.record(node.key)) is not None
-        ]
-        if records:
-            seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
-            stored = sum(int(file["bytes"]) for record in records for file in record.body["files"].values())
-            out.append(c.Cost(stage, len(records), seconds, stored))
-    return tuple(out)
-
-
-def _commands(session: Session) -> tuple[str, ...]:
-    study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
-    tail = f" --preset {study.preset}" if study.preset else ""
-    overrides = {change.path: change for change in study.changes if change.how == "--set"}
-    tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
-    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")

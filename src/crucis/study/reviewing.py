@@ -14,19 +14,9 @@ from ..stats.table import Sample
 from .costing import Cost, expectation, front
 from .results import AnalysisResult, ResultRow
 from .spec import Analysis
+from .verdict_words import verdict_words
 
 _RECOMMENDED = {"better": "keep", "worse": "drop", "equivalent": "drop", "inconclusive": "undecided"}
-
-
-def words(row: ResultRow, noun: str = "pair") -> str:
-    """The verdict of a row in words, with the pairs (seeds) that would decide; empty without one."""
-    word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
-    more = row.values.get("more_pairs")
-    if word != "inconclusive" or "more_pairs" not in row.values:
-        return word
-    if more is None:
-        return f"inconclusive ({verdicts.MOST:,} {noun}s would not decide)".replace(",", " ")
-    return f"inconclusive ({int(more)} more {noun}{'s' * (more != 1)})"
 
 
 def recommendation(row: ResultRow) -> str:
@@ -36,7 +26,7 @@ def recommendation(row: ResultRow) -> str:
     with certainty. Else undecided, with the seeds that would decide; no evidence of use is no evidence of uselessness.
     """
     word = next((name for name in verdicts.WORDS if row.values.get(name)), "")
-    tail = words(row, "seed").removeprefix("inconclusive")
+    tail = verdict_words(row).removeprefix("inconclusive").replace("pair", "seed")
     return f"undecided{tail}" if word == "inconclusive" else _RECOMMENDED.get(word, "")
 
 
@@ -91,7 +81,7 @@ def _cells(
         held = [wanted, "" if wanted is None else expectation(wanted, effect, low, high, neutral)]
     n = row.n if row.n == row.n_planned else f"{row.n} of {row.n_planned}"
     mean = _mean(row.data.get("a", ()), result.confidence)
-    return (*head, level, mean, change, p, significant, words(row), *held, *_prices(row, names, level), n)
+    return (*head, level, mean, change, p, significant, verdict_words(row), *held, *_prices(row, names, level), n)
 
 
 def _prices(row: ResultRow, names: Sequence[str], level: str) -> list[c.Cell]:
@@ -119,7 +109,7 @@ def conclusion(analysis: Analysis, result: AnalysisResult) -> str:
     """What the numbers of a comparison against a reference or of an attribution say; empty for other analyses."""
     first = result.leaves[0]
     rows = [row for row in result.rows if row.refused is None and row.axes.get("method", first) == first]
-    rows = [row for row in rows if row.values.get("effect") is not None and words(row)]
+    rows = [row for row in rows if row.values.get("effect") is not None and verdict_words(row)]
     if not rows or result.sealed:
         return ""
     if result.verb == "attribute":
@@ -138,7 +128,7 @@ def _about_level(analysis: Analysis, result: AnalysisResult, row: ResultRow) -> 
         "equivalent": f"{level} and {against} are equivalent within the margin",
         "inconclusive": f"A difference between {level} and {against} was not shown, nor that there is none",
     }[word]  # fmt: skip
-    tail = words(row).partition("(")[2].rstrip(")")
+    tail = verdict_words(row).partition("(")[2].rstrip(")")
     price = [
         f"{price.means[level] / price.means[against]:.2g} x {price.label}"
         for price in row.data.get("cost", ())
@@ -157,7 +147,7 @@ def _about_component(result: AnalysisResult, row: ResultRow) -> str:
     ]
     dropping = f"; dropping it {', '.join(saved)}" if saved else ""
     if "-" in row.axes["component"] and "excess" in row.values:
-        return f"{row.axes['component']} ({', '.join(where)}): {words(row, 'seed')}, {_numbers(result, row)}."
+        return f"{row.axes['component']} ({', '.join(where)}): {verdict_words(row)}, {_numbers(result, row)}."
     return f"{row.axes['component']} ({', '.join(where)}): {recommendation(row)}, {_numbers(result, row)}{dropping}."
 
 

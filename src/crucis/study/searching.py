@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .stages import Stages
 
 DIRECTIONS = ("maximise", "minimise")
+SUCCESS = "success"  # instead of a direction, where a search asks whether a trial reaches something
 TRIAL = "trial"
 #: Columns that every search has, beside one for each numeric parameter of its trial.
 COLUMNS = ("best", "winner", "trials", "done", "pruned", "failed", "steps_spent")
@@ -62,7 +63,7 @@ def _objective(reader: Stages, body: Mapping[str, Any], path: str, leaf: Any) ->
     if isinstance(leaf, LeafRef) and leaf.name == "threshold":
         for key in found:
             say("no-meaning", f"{path}.{key}", "'threshold' looks for where 'success' ends. Remove it.", key=True)
-        return ("", "")
+        return SUCCESS, str(body.get("success", ""))
     if len(found) != 1:
         text = "says both maximise and minimise. Remove one." if found else (
             "a search needs to know what is better: maximise: accuracy, or minimise: loss.")  # fmt: skip

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..errors import Refusal
 from ..records import Record, Result
-from ..search.space import Ask, Dimension, Told, best_first, scores
-from .trials import objective, score
+from ..search.searches.threshold import bracket
+from ..search.space import Ask, Dimension, Told
+from .trials import ended, objective, winner
 
 
 def propose(spec: Mapping[str, Any], leaf: Callable[..., Sequence[Ask]]) -> Result:
@@ -34,8 +35,8 @@ def select(spec: Mapping[str, Any], records: Sequence[Record | None], out: Path)
     Raises:
         Refusal: no trial ended with a number.
     """
-    direction, column = spec["objective"]
-    rungs, left = spec["rungs"], iter(records)
+    direction, text = spec["objective"]
+    column, rungs, left = spec.get("column", text), spec["rungs"], iter(records)
     told: list[Told] = []
     rows: list[tuple[Ask, list[float | None], float]] = []
     device = 0.0
@@ -43,31 +44,58 @@ def select(spec: Mapping[str, Any], records: Sequence[Record | None], out: Path)
         ask = Ask.unpack(packed[:3])
         made = [next(left) if present else None for present in packed[3]]
         found = [objective(record.outcome, record.values, column) if record else None for record in made]
-        told.append(Told(ask, score(direction, found)))
+        told.append(ended(direction, text, ask, found))
         rows.append((ask, found, sum(steps_of(record) for record in made)))
         device += sum(seconds_of(record) for record in made)
-    complete = scores(told, rungs - 1)
-    best = best_first(complete)
-    lost = {one.ask.trial for one in told if one.score is None}
-    begun = {one.ask.trial for one in told}
-    counts = {
-        "trials": len(begun), "done": len(best), "failed": len(lost), "pruned": len(begun - lost - set(complete)),
-        "steps_spent": sum(steps for _, _, steps in rows),
-    }  # fmt: skip
-    if not best:
-        raise Refusal("too_few", f"none of the {len(begun)} trials ended with a number, so there is no winner")
-    won = next(row for row in rows if row[0].trial == best[0] and row[0].rung == rungs - 1)
+    counts = _counts(rows, rungs)
+    space = [Dimension.unpack(item) for item in spec["space"]]
+    best = winner(direction, told, rungs, space, spec["params"])
+    if best is None:
+        what = "reached the criterion" if direction == "success" else "ended with a number"
+        raise Refusal("too_few", f"none of the {counts['trials']} trials {what}, so there is no winner")
+    won = next(row for row in rows if row[0].trial == best and row[0].rung == rungs - 1)
     numbers = [value for value in won[1] if value is not None]
     _write_table(out / "trials.npz", spec, rows)
-    mean = math.fsum(numbers) / len(numbers)
-    spread = statistics.stdev(numbers) / math.sqrt(len(numbers)) if len(numbers) > 1 else None
+    values: dict[str, Any] = {"winner": best, **counts, **chosen_numbers(spec, won[0])}
+    uncertainty = {}
+    if direction == "success":
+        values |= _bracketed(spec, space, told)
+    else:
+        values["best"] = math.fsum(numbers) / len(numbers)
+        if len(numbers) > 1:
+            se = statistics.stdev(numbers) / math.sqrt(len(numbers))
+            uncertainty["best"] = {"se": se, "n": len(numbers), "kind": "seeds"}
     return Result(
-        values={"best": mean, "winner": best[0], **counts, **chosen_numbers(spec, won[0])},
-        uncertainty={} if spread is None else {"best": {"se": spread, "n": len(numbers), "kind": "seeds"}},
+        values=values,
+        uncertainty=uncertainty,
         files={"trials.npz": "table"},
         notes={"cost": {"device_s": round(device, 6)}, "chosen": {spec["parameters"][i][1]: value
                                                                   for i, value in won[0].values.items()}},
     )  # fmt: skip
+
+
+def _counts(rows: Sequence[tuple[Ask, list[float | None], float]], rungs: int) -> dict[str, float]:
+    """How many trials began, were trained in full, stopped early or lost, and the optimiser steps of all."""
+    begun = {ask.trial for ask, _, _ in rows}
+    lost = {ask.trial for ask, found, _ in rows if None in found}
+    whole = {ask.trial for ask, _, _ in rows if ask.rung == rungs - 1}
+    return {
+        "trials": len(begun), "done": len(whole - lost), "failed": len(lost), "pruned": len(begun - lost - whole),
+        "steps_spent": sum(steps for _, _, steps in rows),
+    }  # fmt: skip
+
+
+def _bracketed(spec: Mapping[str, Any], space: Sequence[Dimension], told: Sequence[Told]) -> dict[str, float]:
+    """Ends of the bracket, whether it is open above, and the bits of the labels where that is well defined."""
+    params = spec["params"]
+    low, high, _ = bracket(space, told, params["find"], params.get("level", 0.5), params.get("tolerance", 0.05))
+    assert low is not None
+    out: dict[str, float] = {"low": low, "censored": int(high is None)}
+    if high is not None:
+        out["high"] = high
+        if spec.get("classes"):
+            out["bits"] = low * math.log2(spec["classes"])
+    return out
 
 
 def chosen_numbers(spec: Mapping[str, Any], ask: Ask) -> dict[str, float]:

@@ -110,10 +110,18 @@ def execute(
 
     With searches this goes in rounds: what is known is run, then the plan is made again from the results, until
     nothing waits any more.
+
+    Raises:
+        CrucisError: an arm `baseline` of another net is not its method with everything left out.
     """
+    from .preflight import check_baselines
+
+    if not session.complete:
+        check_baselines(session.plan, session.store.path, session.circumstance.data_root)
     rounds: list[Outcome] = []
     known: set[str] = set()
     proposed = 0
+    registry.register(session.plan, session.store)  # before the first proposal: a search is promised like the rest
     while True:
         proposed += hunting.propose(session, stages, cells)
         outcome = _round(session, workers, progress, stages, cells, () if rounds else again, stall_s)
@@ -130,6 +138,7 @@ def _round(
     cells: Mapping[str, tuple[str, ...]] | None, again: Sequence[str], stall_s: float,
 ) -> Outcome:  # fmt: skip
     from ..engine import supervisor
+    from . import codestate
     from .cost import Predictor
 
     plan = session.plan
@@ -143,6 +152,7 @@ def _round(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
         progress=progress, again="failed" if "failed" in again else chosen, cost=predictor.step_seconds,
         stack=lambda step: _STACK if step.group else 1,
+        environment=codestate.described(session.study.folder, session.store),
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _chosen(study: Study, stage: Stage) -> dict[str, Mapping[str, Any]]:
     """What a search leaves: the best objective found, what it spent, and the numbers that it chose."""
     assert stage.trial is not None
     out: dict[str, Mapping[str, Any]] = dict(SEARCH)
-    if stage.objective != ("", ""):
+    if stage.objective[0] != "success":
         about = trial_columns(study, stage).get(stage.objective[1], _FRACTION)
         out["best"] = {"unit": about.get("unit", "1"), "range": about.get("range", [None, None]), "axes": [],
                        "headline": True}  # fmt: skip

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..canon import step_key
 from ..engine.failures import judge
 from ..lengths import Length
-from ..search.space import Ask, Told, Values, best_first, lattice, scores, started
+from ..search.searches.threshold import bracket, others, sizes, won
+from ..search.space import Ask, Space, Told, Values, best_first, lattice, scores, started
 from .axes import WINNER, trial_seeds
 from .binding import Bound
 from .design import Instance, InstanceRef
@@ -23,6 +24,7 @@ from .identity import without_defaults
 from .nodes import Node, place_of
 from .scalars import number
 from .spec import Stage
+from .success import criterion, reached
 from .tree import BAD
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Hunt:
     @property
     def unknown(self) -> int:
         """Trainings that will follow, counting one per seed and trial that has not begun."""
-        return max(0, self.planned - self.begun) * self.seeds
+        return 0 if self.over or self.lost else max(0, self.planned - self.begun) * self.seeds
 
 
 # --- what a winner gives ---------------------------------------------------------------------------------------
@@ -138,11 +140,12 @@ def hunt(
     proposals = made.follow(parents)
     if not one.over:
         return made.node().waiting(stage.name, "")
-    best = best_first(scores(one.told, made.rungs - 1))
-    if best:
-        one.winner = started(one.told)[best[0]]
+    best = winner(stage.objective[0], one.told, made.rungs, made.space, made.base["params"])
+    if best is not None:
+        one.winner = started(one.told)[best]
     else:
-        one.lost = f"none of the {one.begun} trials of '{stage.name}' ended with a number"
+        what = "reached its criterion" if stage.objective[0] == "success" else "ended with a number"
+        one.lost = f"none of the {one.begun} trials of '{stage.name}' {what}"
     return made.node(proposals)
 
 
@@ -164,11 +167,20 @@ class _Making:
         self.base = {
             "revision": planner.leaf(bound, "search")["revision"],
             **({"source": planner.leaf(bound, "search")["source"]} if leaf.own else {}),
-            "params": without_defaults(leaf, bound.params, planner.code),
+            "params": self._params(leaf),
             "space": [dimension.pack() for dimension in self.space], "rungs": self.rungs,
             "seed": 0 if "seed" in stage.pool else instance.seed or 0,
         }  # fmt: skip
         self.name = "file" if leaf.own else leaf.name
+        direction, column = stage.objective
+        self.column = criterion(column)[0] if direction == "success" else column
+
+    def _params(self, leaf: Any) -> dict[str, Any]:
+        params = without_defaults(leaf, self.bound.params, self.planner.code)
+        if self.stage.objective[0] == "success":  # by its place: a search knows no names
+            paths = [parameter.path for parameter in self.hunt.found]
+            params["find"] = paths.index(self.bound.params["find"])
+        return params
 
     def param(self, name: str) -> Any:
         """A parameter of the search's leaf."""
@@ -178,6 +190,9 @@ class _Making:
     def planned(self) -> int:
         """How many trials there will be."""
         trials = self.param("trials")
+        if self.stage.objective[0] == "success":
+            find = self.base["params"]["find"]
+            return sizes(self.space[find], float(self.param("tolerance"))) * len(others(self.space, find))
         return int(trials) if isinstance(trials, int) else len(lattice(self.space)) if self.name == "grid" else 0
 
     def _rungs(self) -> list[Length | None]:
@@ -264,13 +279,13 @@ class _Making:
         for node in nodes:
             record = store.read(node.key) if store is not None else None
             if record is not None:
-                found.append(objective(record.outcome, record.values, column))
+                found.append(objective(record.outcome, record.values, self.column))
             elif store is not None and judge(store.failures(node.key)).final:
                 self.hunt.failed.append(node.key)
                 found.append(None)
             else:
                 return None
-        return Told(ask, score(direction, found))
+        return ended(direction, column, ask, found)
 
     def node(self, proposals: list[Node] | None = None) -> Node:
         """The step that says which trial won."""
@@ -280,11 +295,22 @@ class _Making:
         spec["trials"] = [
             [*ask.pack(), [node.key not in gone for node in nodes]] for ask, nodes in self.hunt.asked
         ]  # fmt: skip
+        if self.stage.objective[0] == "success":
+            spec["column"], spec["classes"] = self.column, self._classes()
         spec["parameters"] = [[one.name, one.path, _numbers(one.distribution.choices)] for one in self.hunt.found]
         inputs: dict[str, str | list[str]] = {"trials": keys, "proposals": [node.key for node in proposals or ()]}
         spec["inputs"] = inputs
         origin = dict.fromkeys(self.bound.params, "written")
         return Node(self.instance, spec, step_key(spec), dict(inputs), self.bound, origin)
+
+    def _classes(self) -> int | None:
+        """How many labels there are, where the size that is looked for is that of randomly labelled data."""
+        view = self.trial.params.get("view", {})
+        sought = self.hunt.found[self.base["params"]["find"]].path
+        sample = self.hunt.sample
+        if sought != "view.n" or view.get("labels") != "random" or sample is None or sample.facts is None:
+            return None
+        return sample.facts.info.classes
 
 
 def _numbers(choices: tuple[Any, ...]) -> list[float | None]:
@@ -307,3 +333,20 @@ def score(direction: str, found: list[float | None]) -> float | None:
         return None
     mean = math.fsum(kept) / len(kept)
     return mean if direction == "maximise" else -mean
+
+
+def ended(direction: str, column: str, ask: Ask, found: list[float | None]) -> Told:
+    """What an evaluation says to its search."""
+    if direction != "success":
+        return Told(ask, score(direction, found))
+    parts = tuple(reached(column, value) for value in found)
+    return Told(ask, math.fsum(parts) / len(parts), parts)
+
+
+def winner(direction: str, told: list[Told], rungs: int, space: Space, params: Mapping[str, Any]) -> int | None:
+    """The trial that won; None if no trial did. Ties go to the earlier trial."""
+    if direction == "success":
+        low, _, _ = bracket(space, told, params["find"], params.get("level", 0.5), params.get("tolerance", 0.05))
+        return None if low is None else won(told, params["find"], low)
+    best = best_first(scores(told, rungs - 1))
+    return best[0] if best else None

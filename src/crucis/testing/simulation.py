@@ -8,14 +8,15 @@ one shape of data and one n. Shapes have mean 0 and deviation 1:
 with 3 degrees of freedom, scaled); `discrete` (rounded to halves: ties and zeros, like accuracies on few examples);
 `skewed` (the differences themselves are exponential, for comparisons of pairs).
 
-A new leaf of `describe`, `compare` or `correlate` needs an entry here; the tests say so by name.
+A new leaf of `describe`, `compare` or `correlate` is tried by what its literals tell (`case_of`) or needs an entry
+here; the tests say so by name.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -258,6 +259,26 @@ CASES: dict[tuple[str, str], Case] = {
 }  # fmt: skip
 
 
+def case_of(home: str, name: str) -> Case | None:
+    """The case of a leaf: as written in `CASES`, or what its literals tell of a plain newcomer; None if they do not.
+
+    A correlation that says its `TRUTH` is tried on a normal copula; a comparison whose one interval is that of its
+    effect on pairs, with the `EXAMPLE` of its parameters and its `NULL`.
+    """
+    if (home, name) in CASES:
+        return CASES[home, name]
+    leaf = shelf.leaf(home, name)
+    intervals = [column for column, about in leaf.columns.items() if "interval" in about]
+    example = dict(leaf.constants.get("EXAMPLE", {}))
+    if home == "correlate" and "TRUTH" in leaf.constants and len(intervals) == 1:
+        given = 1 if leaf.constants.get("GIVEN") else 0
+        return replace(_correlation(intervals[0], str(leaf.constants["TRUTH"]), given, 5 + given), params=example)
+    if home == "compare" and intervals == ["effect"] and "NEUTRAL" not in leaf.constants:
+        null = float(leaf.constants.get("NULL", 0.0))
+        return Case(pairs(2.0), {"effect": the_mean}, null=null, params=example)
+    return None
+
+
 @dataclass(frozen=True)
 class Measured:
     """One promise as it was kept: `what` is an estimate with an interval, `p` or `verdict`; a share of `draws`."""
@@ -295,9 +316,13 @@ def measure(home: str, name: str, shape: str, n: int, draws: int) -> list[Measur
     """Coverage of every interval of a leaf, and the false-alarm rates of its p and of its verdict.
 
     A table that the leaf refuses (all differences equal, say) is drawn again. Cost: 2 * draws calls.
+
+    Raises:
+        LookupError: the leaf has no case.
     """
-    case = CASES[home, name]
-    leaf = shelf.leaf(home, name)
+    case, leaf = case_of(home, name), shelf.leaf(home, name)
+    if case is None:
+        raise LookupError(f"no case for {home}/{name}; add one to crucis.testing.simulation.CASES")
     out = []
     rows = list(_outcomes(leaf, case, shape, n, case.effect, draws))
     for what, truth in case.truths.items():

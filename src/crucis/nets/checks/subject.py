@@ -106,3 +106,8 @@ def batch(data: Dataset, count: int = 64) -> tuple[Tensor, Tensor]:
     """Training examples as training sees them, without augmentation: a fixed draw of at most `count`."""
     index = torch.randperm(len(data.train), generator=generator(0, "checks", "batch"))[:count]
     return Resident.of(data, "train").gather(index)
+
+
+def noise_like(shape: tuple[int, ...], classes: int, count: int = 64) -> tuple[Tensor, Tensor]:
+    """Standard normal inputs (count, *shape) and labels that go round the classes."""
+    return torch.randn(count, *shape, generator=generator(0, "checks", "noise")), torch.arange(count) % classes

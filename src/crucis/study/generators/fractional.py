@@ -79,9 +79,9 @@ def words_for(components: Sequence[str], resolution: str) -> tuple[str, ...]:
         if min(map(len, relation(count, words))) >= _ROMAN[resolution]:
             return words
     best = max(min(map(len, relation(count, words))) for words in TABLE[count])
-    hint = f" The highest is {_roman(best)}." if best < _ROMAN[resolution] else ""
+    highest = next(name for name, length in _ROMAN.items() if length == best)
     raise ValueError(
-        f"no fraction of {count} components has resolution {resolution}.{hint} "
+        f"no fraction of {count} components has resolution {resolution}. The highest is {highest}. "
         "Write a lower one, or generate: factorial."
     )
 
@@ -106,34 +106,8 @@ def relation(count: int, words: Sequence[str]) -> list[str]:
     return sorted(out, key=lambda word: (len(word), word))
 
 
-def aliases(components: Sequence[str], resolution: str) -> dict[str, list[str]]:
-    """Effects of one and two components that the runs cannot tell apart: effect -> the others of order 1 or 2.
-
-    Effects are written with the components' names, `a*b` for an interaction; those that stand alone are left out.
-    """
-    names = dict(zip(LETTERS, components, strict=False))
-    words = [frozenset(word) for word in relation(len(components), words_for(components, resolution))]
-    effects = [frozenset(some) for size in (1, 2) for some in combinations(list(names), size)]
-    out: dict[str, list[str]] = {}
-    seen: set[frozenset[str]] = set()
-    for effect in effects:
-        others = [other for other in effects if other != effect and (effect ^ other) in words]
-        if others and effect not in seen:
-            out[_spelt(effect, names)] = [_spelt(other, names) for other in others]
-            seen |= {effect, *others}
-    return out
-
-
-def _spelt(effect: frozenset[str], names: dict[str, str]) -> str:
-    return "*".join(names[letter] for letter in sorted(effect))
-
-
 def _sign(word: str, sign: dict[str, int]) -> int:
     out = 1
     for letter in word:
         out *= sign[letter]
     return out
-
-
-def _roman(number: int) -> str:
-    return {3: "III", 4: "IV", 5: "V", 6: "VI", 7: "VII"}.get(number, str(number))
