@@ -13,7 +13,14 @@ from crucis.study.checks import networks
 from crucis.study.load import check_study
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "method.md"
-FILES = dict(re.findall(r"^## [^\n]*`([\w.]+)`\n\n```\w+\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S))
+#: The first block of code under each heading that names a file.
+FILES = dict(
+    re.findall(
+        r"^## [^\n]*`([\w.]+)`\n(?:(?!## |```)[^\n]*\n)*```\w+\n(.*?)^```",
+        PAGE.read_text(encoding="utf-8"),
+        re.M | re.S,
+    )
+)
 COMMANDS = re.search(r"^```console\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)[1].splitlines()  # type: ignore[index]
 
 

@@ -56,8 +56,12 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         [(5, 7, "analysis.a.fit", "later", "comes with a later version")],
     ),
     "generator is not there yet": (
-        levels("{net: {a: {generate: factorial, of: mlp}}}"),
+        levels("{net: {a: {generate: equal_volume, of: mlp}}}"),
         [(2, 31, "factors.net.a.generate", "later", "comes with a later version")],
+    ),
+    "ablation of a net without components": (
+        levels("{net: {a: {generate: factorial, of: mlp}}}"),
+        [(2, 46, "factors.net.a.of", "no-components", "mlp declares no COMPONENTS")],
     ),
     # parameters
     "epochs": (
