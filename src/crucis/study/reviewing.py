@@ -227,10 +227,18 @@ def attributed(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.
         found.append(c.Effect(", ".join(where), c.Estimate(value, low, high), method, says))
     if found:
         unit = result.units.get("effect", result.units.get("importance", ""))
+        pairs = any("excess" in row.values for row in rows)
+        about = (
+            "(Both - only the one) - (only the other - neither), averaged over the other components: above 0, two "
+            "components give more together than the sum of what each gives."
+            if pairs
+            else "Main effects and Shapley values have a sign; the importance in a forest has none and is near half of "
+            "an additive effect."
+        )
+        title = "interactions of two components" if pairs else "what each component contributes"
         yield c.Figure(
-            f"{result.name}-importance", f"{result.name}: what each component contributes",
-            c.Forest(tuple(found), c.Axis("contribution", unit), 0.0),
-            f"Means over seeds with their {result.confidence:.0%} intervals. Main effects and Shapley values have a "
-            "sign; the importance in a forest has none and is near half of an additive effect.",
+            f"{result.name}-importance", f"{result.name}: {title}",
+            c.Forest(tuple(found), c.Axis("interaction" if pairs else "contribution", unit), 0.0),
+            f"Means over seeds with their {result.confidence:.0%} intervals. {about}",
             exploratory=result.exploratory,
         )  # fmt: skip
