@@ -56,6 +56,7 @@ SHELVES: dict[str, Shelf] = {
         Shelf("compare", "stats/compare", "estimate", "comparison", "comparisons", "crucis.compare"),
         Shelf("correlate", "stats/correlate", "estimate", "correlation", "correlations", "crucis.correlate"),
         Shelf("predict", "stats/predict", "estimate", "prediction", "predictions", "crucis.predict"),
+        Shelf("attribute", "stats/attribute", "estimate", "attribution", "attributions", "crucis.attribute"),
         Shelf("estimate", "stats/estimate", "estimate", "estimate", "estimates", "crucis.estimate"),
     )
 }

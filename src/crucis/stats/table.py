@@ -179,3 +179,28 @@ class Frame:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+
+@dataclass(frozen=True)
+class Design:
+    """Runs with components in (1) or out (0): `y` (blocks, runs), a block per seed; `coded` (runs, components).
+
+    `names` are the components', `focus` the columns of `coded` that are asked about (one, or two for an interaction).
+    """
+
+    y: Array
+    coded: Array
+    names: tuple[str, ...]
+    focus: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+    family: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "y", finite(self.y, "y", 2))
+        object.__setattr__(self, "coded", finite(self.coded, "coded", 2))
+        _same(self.y.shape[1], coded=len(self.coded))
+        _same(len(self.names), coded=self.coded.shape[1])
+        if not np.isin(self.coded, (0.0, 1.0)).all():
+            raise Refusal("not_applicable", "a component is in (1) or out (0) of a run, and nothing between")
+        if len({tuple(row) for row in self.coded.tolist()}) < len(self.coded):
+            raise Refusal("not_applicable", "two runs have the same components; keep one of them with 'only'")

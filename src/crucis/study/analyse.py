@@ -18,6 +18,7 @@ from ..stats import verdicts
 from ..stats.corrections import adjust
 from ..stats.ranks import residual
 from ..stats.table import Points
+from .attributions import attributions
 from .binding import leaf_of
 from .columns import column
 from .contrasts import compare, describe
@@ -32,7 +33,7 @@ from .stage_columns import expand
 from .table import Source
 from .units import correlate, frame
 
-VERBS = ("describe", "compare", "correlate", "predict", "estimate")
+VERBS = ("describe", "compare", "correlate", "predict", "attribute", "estimate")
 
 
 def analyse(study: Study, source: Source) -> dict[str, AnalysisResult]:
@@ -50,14 +51,18 @@ def tasks_of(study: Study, source: Source, analysis: Analysis) -> list[Task]:
     return _tasks(study, analysis, _Work(study, source).columns)
 
 
+#: Verbs whose tables come from one column each.
+_SIMPLE = {"describe": describe, "compare": compare, "attribute": attributions}
+
+
 def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
     """Every table of an analysis, in the order of the file."""
     if analysis.verb not in VERBS:
         raise CrucisError(f"analysis.{analysis.name}: '{analysis.verb}' comes with a later version.")
     _heeded(study, analysis)
     of = series(wild(study, analysis.of), "metric", analysis, columns)
-    if analysis.verb in ("compare", "describe"):
-        build = compare if analysis.verb == "compare" else describe
+    if analysis.verb in _SIMPLE:
+        build = _SIMPLE[analysis.verb]
         return [
             task
             for one in of
@@ -307,7 +312,7 @@ def _run(study: Study, analysis: Analysis, tables: Sequence[Task], size: int) ->
     """Every leaf on every table."""
     tests = 1 if analysis.correction == "none" else size
     out: Runs = []
-    higher = directions(study, analysis, wild(study, analysis.of)) if analysis.verb == "compare" else {}
+    higher = directions(study, analysis, wild(study, analysis.of)) if analysis.verb in ("compare", "attribute") else {}
     for ref in analysis.leaves:
         call = _call(study, analysis, ref)
         named = {"method": _method(ref)} if len(analysis.leaves) > 1 else {}
@@ -335,6 +340,8 @@ def _row(
                 raise
             raise CrucisError(f"analysis.{name}: {call.leaf.name}: {type(error).__name__}: {error}") from error
     data = {**task.data, **arrays}
+    if "cost" in data:
+        data["higher"] = higher.get(task.axes.get("metric", ""), True)
     if values and call.leaf.constants.get("GIVEN") and isinstance(task.table, Points) and task.table.given is not None:
         data = {**data, **_left(task.table)}
     counts = {"n": float(task.n), "n_planned": float(task.n_planned)}
@@ -425,6 +432,13 @@ def _notes(
         notes.append(f"{size} tests in the family, {how.get(analysis.correction, analysis.correction.capitalize())}.")
     if small:
         notes.append(f"Smaller is better for {', '.join(small)}; write higher: true if larger is.")
+    absent = max((price.absent for row in rows for price in row.data.get("cost", ())), default=0)
+    if absent:
+        notes.append(f"Costs are incomplete: up to {absent} values of a cost column are absent.")
+    confused = {row.axes["component"]: row.data["aliases"] for row in rows if row.data.get("aliases")}
+    notes += [
+        f"{name} cannot be told from {', '.join(others)}: the runs are a fraction." for name, others in confused.items()
+    ]
     if tested and len(analysis.leaves) > 1:
         notes.append("The methods answer the same questions; each is corrected on its own.")
     alike = (tuple(sorted((row.axes["model"], name))) for row in rows for name in row.data.get("alike", ()))

@@ -23,7 +23,7 @@ from .values import Converter
 from .words import ExpressionError
 
 _MODEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-LATER = ("fit", "attribute")
+LATER = ("fit",)
 CORRECTIONS = ("holm", "bonferroni", "bh", "none")
 COMMON = (
     "of", "only", "except", "each", "unit", "correction", "family", "confidence", "exploratory", "like",
@@ -34,9 +34,10 @@ OWN = {
     "compare": ("between", "against", "expect", "cost", "margin"),
     "correlate": ("with", "given"),
     "predict": ("from", "leave_out", "base"),
+    "attribute": ("over", "cost"),
 }
 #: Keys that stand in fields of `Analysis` of their own, not among the parameters of leaves.
-_FIELDS = ("with", "given", "between", "against", "from", "leave_out", "base")
+FIELDS = ("with", "given", "between", "against", "from", "leave_out", "base", "over", "cost", "expect")
 
 
 @dataclass
@@ -133,6 +134,7 @@ class Results:
             of=self._refs(body, "of", path), targets=self._refs(body, "with", path),
             given=self._refs(body, "given", path),
             between=self._word(body, "between", path), against=self._word(body, "against", path),
+            over=self._word(body, "over", path), cost=self._refs(body, "cost", path), expect=self._expect(body, path),
             each=self._words(body, "each", path), unit=self._word(body, "unit", path),
             only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
             exclude=read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),
@@ -162,8 +164,8 @@ class Results:
         out: dict[str, Any] = {}
         for key, raw in body.items():
             having = [leaf for leaf in leaves if key in leaf.params]
-            if key == verb or key in COMMON or raw is BAD or (key in _FIELDS and not having):
-                if key in _FIELDS and key not in OWN.get(verb, ()):
+            if key == verb or key in COMMON or raw is BAD or (key in FIELDS and not having):
+                if key in FIELDS and key not in OWN.get(verb, ()):
                     self.reading.fault("unknown-parameter", f"{path}.{key}", f"'{verb}' has no key '{key}'.", key=True)
                 continue
             if having:
@@ -214,6 +216,22 @@ class Results:
                 text = "the name of a model is a letter with letters, digits, _ or - behind it"
                 self.reading.fault("bad-name", f"{where}.{name}", f"{text}, got {show(name)}.", key=True)
         return {str(name): self._refs(raw, name, where) for name in raw if raw[name] is not BAD}
+
+    def _expect(self, body: Mapping[str, Any], path: str) -> dict[str, float]:
+        """`expect`: level -> effect."""
+        raw, where = body.get("expect", {}), f"{path}.expect"
+        if not isinstance(raw, Mapping):
+            if raw is not BAD:
+                self.reading.fault("wrong-type", where, f"expected {{LEVEL: EFFECT}}, got {show(raw)}.")
+            return {}
+        out = {}
+        for level, written in raw.items():
+            value = number(written)
+            if value is None and written is not BAD:
+                self.reading.fault("wrong-type", f"{where}.{level}", f"expected a number, got {show(written)}.")
+            elif value is not None:
+                out[str(level)] = float(value)
+        return out
 
     def _word(self, body: Mapping[str, Any], key: str, path: str, default: Any = None) -> Any:
         raw = body.get(key, default)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..stats.table import Blocks, Pairs, Sample
 from .binding import leaf_of
+from .costing import costs
 from .derived import Columns
 from .results import Reason
 from .rows import Series, Task, finish, in_order, mean_of, name_of, restrict
@@ -33,6 +34,7 @@ def compare(one: Series, each: dict[str, str], analysis: Analysis, columns: Colu
         pairs = [(later, earlier) for i, later in enumerate(levels) for earlier in levels[:i]]
     whole = any(leaf_of(columns.study, ref).constants.get("BLOCKS") for ref in analysis.leaves)
     values, torn = _blocks([groups[level] for level in levels], analysis, columns) if whole else ([], 0)
+    prices = costs(analysis, between, each, columns) if analysis.cost else []
     out = []
     for level, reference in pairs:
         axes = {**one.axes, **each, between: level, "against": reference}
@@ -41,6 +43,8 @@ def compare(one: Series, each: dict[str, str], analysis: Analysis, columns: Colu
             table = np.array(values, dtype=np.float64).reshape(-1, len(levels))
             blocks = Blocks(table, levels.index(level), levels.index(reference), torn)
             task.table = replace(task.table, blocks=blocks)
+        if analysis.cost:
+            task.data["cost"] = prices
         out.append(task)
     return out
 

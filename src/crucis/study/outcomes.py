@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import shelf
 from ..errors import did_you_mean
 from ..source import SourceError
+from .components import asked, components_of
 from .identity import find
 from .info import ColumnInfo, Range, SemanticError, narrowed
 from .matching import label_of
@@ -64,6 +65,11 @@ def leaves(study: Study, analysis: Analysis) -> dict[str, shelf.Leaf]:
         except (KeyError, SourceError, OSError):
             continue
     return out
+
+
+def pairwise(study: Study, analysis: Analysis) -> bool:
+    """Whether its leaves ask about pairs of components."""
+    return any(leaf.constants.get("PAIR") for leaf in leaves(study, analysis).values())
 
 
 def method(ref: LeafRef) -> str:
@@ -148,6 +154,9 @@ def axes_of_result(
         else:
             labels[analysis.between] = tuple(level for level in levels if level != analysis.against)
             labels["against"] = (analysis.against,)
+    if analysis.verb == "attribute" and analysis.over:
+        found = components_of(study, analysis.over, _over(of, analysis.over))
+        labels["component"] = tuple(name for name, _ in asked(found.names, pairwise(study, analysis)))
     if analysis.verb == "describe" and not analysis.unit:
         rest = dict.fromkeys(axis for one in of for axis in one.info.axes if axis not in labels)
         labels |= {axis: _over(of, axis) for axis in rest}
@@ -218,6 +227,6 @@ def _quantity(analysis: Analysis, name: str, about: Mapping[str, Any], of: Seque
     if len(units) > 1 or None in lows or None in highs or not of:
         return (units.pop() if len(units) == 1 else "1"), (low, high)
     least, most = min(x for x in lows if x is not None), max(x for x in highs if x is not None)
-    if analysis.verb == "compare" and name == "effect":
+    if analysis.verb in ("compare", "attribute") and name == "effect":
         return units.pop(), (least - most, most - least)
     return units.pop(), (least, most) if name in _INSIDE else (low, high)

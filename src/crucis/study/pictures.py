@@ -15,6 +15,7 @@ from .nodes import Node
 from .pictures_stats import critical_differences, profiles
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
+from .reviewing import attributed, fronts
 from .search_pictures import search_pictures
 
 _MOST_PANELS = 24
@@ -137,6 +138,9 @@ def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
     elif result.verb == "compare":
         yield from _forests(result, rows)
         yield from critical_differences(result, rows)
+        yield from fronts(result, rows)
+    elif result.verb == "attribute":
+        yield from attributed(result, rows)
     elif result.verb == "describe":
         yield from _dots(result, rows)
         if "iqm" in result.leaves:

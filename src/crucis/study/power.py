@@ -23,6 +23,9 @@ _KNOWN = {
     ("compare", "welch"): "sides",
     ("compare", "improvement"): "swap",
     ("compare", "friedman"): "orders",
+    ("attribute", "main_effects"): "t",
+    ("attribute", "interactions"): "t",
+    ("attribute", "shapley"): "t",
     ("correlate", "spearman"): "spearman",
     ("correlate", "partial_spearman"): "spearman",
     ("correlate", "kendall"): "kendall",
@@ -133,7 +136,7 @@ def design_power(study: Study, plan: Planned) -> list[Power]:
 
 
 def _countable(study: Study, analysis: Analysis) -> bool:
-    return analysis.verb in ("compare", "correlate", "predict") and not any(
+    return analysis.verb in ("compare", "correlate", "predict", "attribute") and not any(
         ref.name in study.analysis for ref in analysis.refs
     )
 

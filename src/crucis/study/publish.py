@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from . import account, checklist, registry
+from . import account, checklist, registry, reviewing
 from .confounding import foreseen
 from .modelled import prediction
 from .pictures import association, cell_label, figures
@@ -214,6 +214,8 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
         c.Column("n", "n", says="observations present, of those planned"),
     )
     rows = tuple(_row(row, axes, shown, intervals, judged(result)) for row in result.rows)
+    grid = reviewing.table(analysis, result) if reviewing.reviewed(analysis, result) else c.Table(columns, rows)
+    says = reviewing.conclusion(analysis, result) or _sentence(result)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -223,7 +225,7 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     )
     has_p = any("p" in row.values for row in result.rows)
     return c.Analysis(
-        result.name, _analysis_what(analysis), _sentence(result), c.Table(columns, rows), _method(result),
+        result.name, _analysis_what(analysis), says, grid, _method(result),
         family if has_p else "", tuple(result.notes), result.exploratory, after.get(result.name, ""), missing,
     )  # fmt: skip
 
@@ -257,6 +259,7 @@ def _analysis_what(analysis: Any) -> str:
     tail += f" from {sides}" if sides else ""
     tail += f", leaving out {analysis.leave_out}" if analysis.leave_out else ""
     tail += f", base {analysis.base}" if analysis.base else ""
+    tail += f", over {analysis.over}" if analysis.over else ""
     return f"{analysis.verb}: {', '.join(leaf.name for leaf in analysis.leaves)} of {of}{tail}"
 
 
@@ -274,7 +277,7 @@ def _row(
 ) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
     if judged:
-        cells.append(verdict_words(row))
+        cells.append(reviewing.recommendation(row) if "component" in row.axes else verdict_words(row))
     for name in shown:
         if name == "n":
             continue
@@ -349,6 +352,10 @@ _METHODS = {
     "aso": "Almost stochastic order of two samples, which ignores the pairing by seed; upper bound by bootstrap.",
     "welch": "Welch's t-test of two independent samples, which ignores the pairing by seed.",
     "friedman": "Friedman's ranks over all levels; p of each pair of levels from their mean ranks.",
+    "main_effects": "Contrast of runs with and without the component per seed; Student's t over seeds.",
+    "interactions": "Difference of differences over two components per seed; Student's t over seeds.",
+    "shapley": "Mean gain over all orders of adding the components, exact per seed; Student's t over seeds.",
+    "forest": "Permutation importance in random forests of the other seeds; interval by Student's t over seeds.",
     "spearman": "Spearman's rank correlation of cell means over seeds; interval by Fisher's z.",
     "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
     "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from ..errors import did_you_mean
-from . import modelling
+from . import attributed, modelling
 from .columns import Book
 from .expressions import references
 from .findings import Findings
@@ -17,7 +17,7 @@ from .spec import Analysis, Ref, Study
 from .stage_columns import expand, fields_of
 
 #: Keys of analyses that nothing reads yet; they are refused, not passed over.
-LATER = ("along", "expect", "cost", "margin")
+LATER = ("along", "margin")
 
 
 def check_derived(book: Book, found: Findings) -> None:
@@ -76,7 +76,7 @@ def _sound(book: Book, ref: Ref, trail: set[str]) -> bool:
 def check(book: Book, analysis: Analysis, found: Findings) -> None:
     """One analysis."""
     before, path = len(found.faults), f"analysis.{analysis.name}"
-    lists = {"of": analysis.of, "with": analysis.targets, "given": analysis.given}
+    lists = {"of": analysis.of, "with": analysis.targets, "given": analysis.given, "cost": analysis.cost}
     if _rests(book, [ref for refs in lists.values() for ref in refs], found, analysis.name):
         found.bad.add(analysis.name)
         return
@@ -89,11 +89,13 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
     if len(found.faults) == before:
         if analysis.verb == "compare":
             _between(book, analysis, parts["of"], found)
+        if analysis.verb == "attribute":
+            attributed.check(book, analysis, parts["of"], found)
         if analysis.verb == "correlate":
             _sides(book, analysis, found)
         if analysis.verb == "predict":
             modelling.check(book, analysis, parts, found)
-        _axes_named(book, analysis, [one for part in parts.values() for _, one in part], found)
+        _axes_named(book, analysis, [one for key, part in parts.items() if key != "cost" for _, one in part], found)
     if len(found.faults) == before:
         _answered(book, analysis, parts, found)
     if any(not fault.note for fault in found.faults[before:]):
@@ -159,6 +161,14 @@ def _between(book: Book, analysis: Analysis, of: Sequence[tuple[str, Member]], f
         found.add("one-level", where, text)
     elif part:
         _one_row_per_pair(study, analysis, [one for _, one in of], found)
+    for level in analysis.expect:
+        if level not in levels or level == analysis.against:
+            hint = did_you_mean(level, levels) or f" Levels: {', '.join(levels)}."
+            text = f"nothing is measured for '{level}': {between} has no such level to compare.{hint}"
+            found.add("unknown-level", f"{path}.expect.{level}", text)
+    for key in ("cost", "expect"):
+        if getattr(analysis, key) and analysis.against is None:
+            found.add("no-reference", f"{path}.{key}", f"'{key}' needs a reference. Write against: LEVEL.")
     if between in analysis.each:
         found.add("answered-twice", f"{path}.each", f"'{between}' is compared already; remove it here.")
 
@@ -216,7 +226,7 @@ def _axes_named(book: Book, analysis: Analysis, parts: Sequence[Member], found: 
             continue
         elif part and factor in known:
             found.add("no-field", path, f"no level of '{factor}' has a field '{part}'.{did_you_mean(part, fields)}")
-        elif axis in ("metric", "with", "method"):
+        elif axis in ("metric", "with", "method", "component"):
             continue
         elif axis in inner:
             label = inner[axis].label
@@ -246,6 +256,8 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
         treated.add(analysis.leave_out.partition(".")[0])
     if analysis.verb == "compare" and analysis.between:
         treated.add(analysis.between.partition(".")[0])
+    if analysis.verb == "attribute" and analysis.over:
+        treated.add(analysis.over)
     left = {id(one): _open(one, treated) for part in parts.values() for _, one in part}
     whole = set(book.study.factors) if not analysis.unit and analysis.verb != "predict" else set()
     for where, one in [pair for part in parts.values() for pair in part]:

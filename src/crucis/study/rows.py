@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..stats.table import Frame, Pairs, Points, Regression, Sample
+from ..stats.table import Design, Frame, Pairs, Points, Regression, Sample
 from .derived import Columns
 from .results import Reason
 from .spec import Analysis, Ref
@@ -32,7 +32,7 @@ class Task:
     """One table that a leaf will see, or the reason why it sees none."""
 
     axes: dict[str, str]
-    table: Sample | Pairs | Points | Regression | Frame | None = None
+    table: Sample | Pairs | Points | Regression | Frame | Design | None = None
     n: int = 0
     n_planned: int = 0
     missing: tuple[Missing, ...] = ()

@@ -206,6 +206,9 @@ class Analysis:
     given: tuple[Ref, ...] = ()
     between: str | None = None  # factor or factor.field
     against: str | None = None
+    over: str | None = None  # factor whose levels have components in or out
+    cost: tuple[Ref, ...] = ()  # columns for the Pareto front
+    expect: Mapping[str, float] = field(default_factory=dict)  # level -> the effect that was expected
     each: tuple[str, ...] = ()
     unit: str | None = None
     only: Filter = ()
@@ -222,7 +225,8 @@ class Analysis:
     @property
     def refs(self) -> tuple[Ref, ...]:
         """Every column that it reads."""
-        return (*self.of, *self.targets, *self.given, *(ref for refs in self.models.values() for ref in refs))
+        models = (ref for refs in self.models.values() for ref in refs)
+        return (*self.of, *self.targets, *self.given, *models, *self.cost)
 
 
 @dataclass(frozen=True)
