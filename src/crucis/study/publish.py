@@ -14,6 +14,7 @@ from ..report import content as c
 from ..stats.describe import summary
 from ..stats.table import Sample
 from . import registry
+from .gates.page import shown
 from .pictures import association, cell_label, figures
 from .plan import Node, Plan
 from .power import design_power
@@ -37,6 +38,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         title=study.name, study=study.name, question=study.question or "", preset=study.preset or "",
         summary=_summary(readings, conclusion),
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
+        gates=shown(conclusion.gates),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
         power=tuple(str(line) for line in design_power(study, session.plan)),
