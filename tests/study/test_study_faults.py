@@ -55,9 +55,9 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         ONE + "  t: {winner_of: m}\n",
         [(4, 7, "stages.t.winner_of", "later", "comes with a later version")],
     ),
-    "gates are not there yet": (
-        ONE + "gates: {g: {gate: method}}\n",
-        [(4, 1, "gates", "later", "comes with a later version")],
+    "an unknown gate": (
+        ONE + "gates: {g: {gate: methd}}\n",
+        [(4, 19, "gates.g.gate", "unknown-name", "Did you mean 'method'?")],
     ),
     "fit is not there yet": (
         ONE + "analysis:\n  a: {fit: power_law, of: m.accuracy}\n",
