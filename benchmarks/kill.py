@@ -2,6 +2,7 @@
 
     python benchmarks/kill.py                                  toy steps, 50 kills
     python benchmarks/kill.py --study FILE [--kills 50]        the command line `crucis run FILE`
+    python benchmarks/kill.py --search                         two searches of 12 trials, 10 kills
 
 Checked after every kill and at the end: no finished record is lost, changed or recomputed (another attempt), and the
 final values equal those of an undisturbed run to the bit. Prints a table and writes `benchmarks/results/kill.json`
@@ -160,11 +161,15 @@ def main() -> int:
     """Run the campaign."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, help="a study file for `crucis run` instead of the toy")
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--search", action="store_true", help="the study kill_search.yaml beside this file")
+    parser.add_argument("--kills", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--longest", type=float, help="longest time before a kill, seconds")
     parser.add_argument("--pause", type=float, default=0.1, help="seconds per checkpoint of the toy")
     arguments = parser.parse_args()
+    if arguments.search:
+        arguments.study = Path(__file__).parent / "kill_search.yaml"
+    arguments.kills = arguments.kills or (10 if arguments.search else 50)
     dice = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -210,7 +215,7 @@ def main() -> int:
     text += "".join(f"\n{fault}" for fault in campaign.faults[:20])
     print(text)
     RESULTS.mkdir(exist_ok=True)
-    stem = "kill_study" if arguments.study else "kill"
+    stem = "kill_search" if arguments.search else "kill_study" if arguments.study else "kill"
     (RESULTS / f"{stem}.txt").write_text(text + "\n", encoding="utf-8")
     (RESULTS / f"{stem}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0 if same and not campaign.faults and last.returncode == 0 else 1

@@ -47,6 +47,7 @@ SHELVES: dict[str, Shelf] = {
         Shelf("train", "train/protocols", "train", "training protocol", "protocols", "crucis.train"),
         Shelf("measure", "measure/instruments", "measure", "instrument", "instruments", "crucis.measure"),
         Shelf("perturb", "measure/perturbations", "perturb", "perturbation", "perturbations", "crucis.perturb"),
+        Shelf("search", "search/searches", "propose", "search", "searches", "crucis.search"),
         Shelf("optimisers", "train/optimisers", "optimiser", "optimiser", "optimisers", "crucis.optimisers"),
         Shelf("schedules", "train/schedules", "schedule", "schedule", "schedules", "crucis.schedules"),
         Shelf("augment", "data/augment", "augment", "augmentation", "augmentations", "crucis.augment"),

@@ -98,6 +98,16 @@ def test_without_trust_the_code_stays_in_the_archive(bundled, tmp_path):
     clean_error(said(["reproduce", path, "wide-wins"]), "norm.py", "--trust")
 
 
+def test_an_archive_is_verified_where_it_lies(bundled, tmp_path):
+    path = bundled.folder / "first.zip"
+    answer = said(["verify", str(path)])
+    assert answer.code == 0 and "12 records of 'first', every size" in answer.out
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "flipped.zip").write_bytes(data)
+    clean_error(said(["verify", str(tmp_path / "flipped.zip")]), "flipped.zip is")
+
+
 def test_a_claim_of_an_archive(bundled):
     answer = said(["reproduce", str(bundled.folder / "first.zip"), "wide-wins", "--trust", "--workers", "1"])
     assert answer.code == 0, answer.all

@@ -17,7 +17,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 GROUND = {"errors", "canon", "seeds", "records", "source", "shelf", "lengths", "types"}
 FLOOR = {
     **dict.fromkeys(GROUND, 0),
-    **dict.fromkeys(("streams", "engine", "stats", "numerics", "nets", "data"), 1),
+    **dict.fromkeys(("streams", "engine", "stats", "numerics", "nets", "data", "search"), 1),
     **dict.fromkeys(("train", "measure", "report"), 2),
     "study": 3,
     "testing": 4,
@@ -29,13 +29,14 @@ SIDEWAYS = {
     "nets": {"streams", "data"}, "data": {"streams", "nets"}, "cli": {"api", "__init__"}, "api": set(),
     "__init__": {"api"}, "__main__": {"cli"}, "testing": set(),
 }  # fmt: skip
-HEAVY = {"torch", "pandas", "matplotlib", "sklearn", "timm", "torchvision", "ripser", "gudhi", "statsmodels"}
+HEAVY = {"torch", "pandas", "matplotlib", "sklearn", "timm", "torchvision", "ripser", "gudhi", "statsmodels", "optuna"}
 #: Foreign packages that a room must not import, not even inside a function.
 FORBIDDEN = {
     **{name: HEAVY | {"scipy"} for name in GROUND},
     "engine": HEAVY | {"numpy", "scipy"},
-    "stats": HEAVY - {"sklearn", "statsmodels"},
-    "report": {"torch", "scipy", "sklearn", "statsmodels"},
+    "stats": HEAVY - {"sklearn", "statsmodels", "optuna"},
+    "search": HEAVY - {"optuna"},
+    "report": {"torch", "scipy", "sklearn", "statsmodels", "optuna"},
 }
 
 

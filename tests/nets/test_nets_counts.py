@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crucis.nets import blocks, convnet, mixer, mlp, resnet, resnet_cifar, vit, wrn
+from crucis.errors import CrucisError
+from crucis.nets import blocks, convnet, mixer, mlp, refined_convnet, resnet, resnet_cifar, vit, wrn
 
 SIDES = st.sampled_from([8, 12, 16])
 IMAGES = st.tuples(st.sampled_from([1, 3, 5]), SIDES, SIDES)
@@ -22,6 +23,13 @@ CASES = {
         "dropout": st.sampled_from([0.0, 0.5]),
     },
     convnet: {"widths": st.lists(SIZES, min_size=1, max_size=4), "layers": st.integers(1, 2)},
+    refined_convnet: {
+        "widths": st.lists(SIZES, min_size=1, max_size=3), "kernel": st.sampled_from([3, 5]), "squeeze": SIZES,
+        "without": st.fixed_dictionaries({}, optional={
+            name: st.sampled_from([about["replace"]] if isinstance(about["replace"], str) else about["replace"])
+            for name, about in refined_convnet.COMPONENTS.items()
+        }),
+    },
     resnet_cifar: {"depth": st.sampled_from([8, 14]), "width": SIZES},
     resnet: {"depth": st.sampled_from([10, 18, 34, 50]), "widen": st.sampled_from([0.05, 0.11])},
     wrn: {"depth": st.sampled_from([10, 16]), "widen": st.sampled_from([0.1, 0.5, 1, 1.3])},
@@ -79,6 +87,8 @@ def test_counts_need_no_torch():
         (wrn, {"depth": 12}, "6n \\+ 4"),
         (wrn, {"depth": 4}, "6n \\+ 4"),
         (resnet, {"depth": 20}, "18, 34, 50"),
+        (refined_convnet, {"without": {"gatin": "remove"}}, "Did you mean 'gating'"),
+        (refined_convnet, {"without": {"kernel": "identity"}}, "It offers: remove"),
         (vit, {"patch": 3}, "do not fill"),
         (mixer, {"patch": 5}, "do not fill"),
         (mlp, {"widths": [3], "depth": 2}, "not both"),
@@ -86,7 +96,7 @@ def test_counts_need_no_torch():
 )
 def test_impossible_parameters_are_named(net, params, words):
     for function in (net.build, net.count):
-        with pytest.raises(blocks.NetError, match=words):
+        with pytest.raises(CrucisError, match=words):
             function((3, 8, 8), 10, **params)
 
 

@@ -92,6 +92,34 @@ def _scatter(rng: np.random.Generator) -> c.Scatter:
     return c.Scatter(tuple(panels))
 
 
+def _hunted(behind: tuple[str, ...]) -> list[c.Figure]:
+    """A search of 24 trials over two numbers and a choice, two groups of them in the history."""
+    rng = np.random.default_rng(4)
+    space = (
+        c.Varied("lr", "log", 1e-4, 1.0),
+        c.Varied("optimiser", "choice", 0.0, 2.0, ("sgd", "adamw", "rmsprop")),
+        c.Varied("momentum", "linear", 0.8, 0.99),
+    )
+    every = []
+    for label in ("baseline", "method"):
+        values = [[10 ** rng.uniform(-4, 0), float(i % 3), rng.uniform(0.8, 0.99) if i % 3 == 0 else math.nan]
+                  for i in range(24)]  # fmt: skip
+        reached = [0.9 - 0.05 * (math.log10(row[0]) + 2) ** 2 + rng.normal(0, 0.01) for row in values]
+        reached[5] = math.nan
+        full = [i % 4 != 3 for i in range(24)]
+        whole = [y if ok and math.isfinite(y) else -1.0 for y, ok in zip(reached, full, strict=True)]
+        best = [max(whole[: i + 1]) for i in range(24)]
+        winner = int(np.argmax(whole))
+        every.append(c.Trials(label, space, values, reached, full, best, winner, "accuracy", "fraction"))
+    about = "On the validation split; rings ended after a shorter training."
+    return [
+        c.Figure("search-history", "Two searches in their order", c.History(tuple(every)), about, behind, main=False),
+        c.Figure("search-slices", "Each parameter alone", c.Slices(every[0]), about, behind, main=False),
+        c.Figure("search-parallel", "All parameters", c.Parallel(every[0]), about, behind, main=False),
+        c.Figure("search-plane", "Two parameters", c.Plane(every[0], 0, 2), about, behind, main=False),
+    ]
+
+
 def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
     epochs = tuple(range(1, 31))
     curves = []
@@ -174,6 +202,7 @@ def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
             keys("task_a"),
             main=False,
         ),
+        *_hunted(keys("task_a")[:3]),
         c.Figure(
             "learning",
             "Learning curves of the first task",
@@ -209,6 +238,24 @@ def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
             c.Contour(more, columns=6),
             "Three slices of seed 1.",
             keys("landscape"),
+            main=False,
+        ),
+        c.Figure(
+            "ranks",
+            "Which strategy remembers more",
+            c.Ranks(
+                (
+                    c.RankPanel(
+                        "",
+                        (("naive", 1.3), ("cosine decay", 1.9), ("replay", 3.2), ("EWC", 3.6)),
+                        1.05,
+                        20,
+                        ((1.3, 1.9), (3.2, 3.6)),
+                    ),
+                )
+            ),
+            "Mean rank of each strategy over 20 rows; levels under one bar cannot be told apart.",
+            keys("task_b")[:3],
             main=False,
         ),
         c.Figure(

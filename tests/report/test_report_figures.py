@@ -59,6 +59,20 @@ STRESS: dict[str, c.FigureData] = {
         c.Axis("step"),
         c.Axis("loss", "nats", "log"),
     ),
+    "many-profiles": c.Curves(
+        (
+            c.LinePanel("p", tuple(c.Line(f"{LONG[:16]} {i}", (0, 0.5 + i / 9, 2), (1.0, 0.4, 0.0)) for i in range(9))),
+        ),
+        c.Axis("score"),
+        c.Axis("share of runs above", "fraction", low=0, high=1.02),
+        True,
+    ),
+    "many-ranks": c.Ranks(
+        (
+            c.RankPanel("first", tuple((f"{LONG} {i}", 1 + i / 3) for i in range(9)), 2.2, 5, ((1, 3), (2, 4))),
+            c.RankPanel("second, alone", (("a", 1.0), ("b", 2.0)), 3.0, 2, ((1.0, 2.0),)),
+        )
+    ),
     "text": c.Dots((c.Cloud("$a_b$ <&> \x07 日本", (1.0, 2.0), c.Estimate(1.5, 1.0, 2.0)),), c.Axis("$x$")),
 }  # fmt: skip
 ALL = {**EXAMPLE, **STRESS}

@@ -60,6 +60,13 @@ def test_the_honest_bundle_is_taken(files, tmp_path):
     assert len(again.same) == 2 and again.written == () and len(store.lines("registrations-small")) == 1
 
 
+def test_what_differed_from_a_commit_lies_beside_its_description(files, tmp_path):
+    name = next(name for name in files if name.startswith("environments/"))
+    path = cases.archive(tmp_path / "b.zip", {**files, name.replace(".json", ".txt"): b"-a\n+b\n"})
+    done = restore(path, tmp_path / "there")
+    assert (done.store / name.replace(".json", ".diff")).read_bytes() == b"-a\n+b\n"
+
+
 NAMES = {
     "parent at the start": "../evil.json",
     "parent inside": "study/../../evil.yaml",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from crucis.canon import sha256
+from crucis.engine.store import Store
 from crucis.errors import CrucisError
 from crucis.study.bundles import lock_text, source_digest
+from crucis.study.codestate import described
 from crucis.study.gathering import NotWhole, gather, main_file, runs_commands
 from crucis.study.labels import Labels
 from crucis.study.load import load_study
@@ -134,6 +138,27 @@ def test_lock_files():
         "numpy==2.0", "torch==2.13.0+cpu",
     ]  # fmt: skip
     assert len(source_digest()) == 64 and source_digest() == source_digest()
+
+
+# -- what git says ----------------------------------------------------------------------------------------------------
+
+
+def test_the_commit_and_what_differs_from_it(tmp_path, monkeypatch):
+    folder, store = tmp_path / "lab", Store(tmp_path / "store")
+    folder.mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert "git" not in described(folder, store)
+    (folder / "s.yaml").write_text("study: s\n")
+    said = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *said, *words], cwd=folder, check=True, capture_output=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    assert described(folder, store)["git"] == {"commit": head.strip(), "dirty": False}
+    (folder / "s.yaml").write_text("study: t\n")
+    found = described(folder, store)
+    text = (store.path / "environments" / f"{store.environment(found)}.diff").read_bytes()
+    assert b"-study: s" in text and b"+study: t" in text
+    assert found["git"] == {"commit": head.strip(), "dirty": True, "diff": sha256(text)}
 
 
 # -- what rests on what -----------------------------------------------------------------------------------------------

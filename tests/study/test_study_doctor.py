@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 
 from crucis.engine.failures import note_of
 from crucis.study import registry
-from crucis.study.doctor import method
+from crucis.study.doctor import gates, method
 from crucis.study.doctor.difference import seeds_needed
 from crucis.study.doctor.finding import GRADES
 from crucis.study.doctor.rules import RULES, examine
@@ -400,6 +400,22 @@ def test_supported_on_validation_only(tmp_path):
     (found,) = d.found(session, "validation_only")
     assert found.says.startswith("better supported on the validation split")
     assert d.found(d.fill(d.study(other(tmp_path)), sound), "validation_only") == []
+
+
+def gate_case(outcome, *checks):
+    made = [SimpleNamespace(name=n, outcome=o, because=f"{n} is off", mend=f"mend {n}") for n, o in checks]
+    conclusion = SimpleNamespace(gates={"ready": SimpleNamespace(outcome=outcome, checks=made)})
+    return SimpleNamespace(conclusion=conclusion)
+
+
+def test_gates():
+    missed = [("card", "holds"), ("tests", "fails"), ("review", "unknown")]
+    (found,) = gates.rejected(gate_case("REJECTED", *missed))
+    assert found.grade == "serious" and found.says == "gate 'ready' is REJECTED: tests, review"
+    assert found.action == "mend tests" and found.evidence == ("tests: tests is off", "review: review is off")
+    assert next(gates.rejected(gate_case("CONDITIONAL", *missed))).grade == "advice"
+    assert list(gates.rejected(gate_case("APPROVED", *missed))) == []
+    assert list(gates.rejected(SimpleNamespace(conclusion=SimpleNamespace()))) == []
 
 
 # -- data -------------------------------------------------------------------------------------------------------------

@@ -47,14 +47,6 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         ONE + "  c: {measure: supervised, of: m}\n",
         [(4, 16, "stages.c.measure", "unknown-name", "'supervised' is a training protocol, not an instrument.")],
     ),
-    "search is not there yet": (
-        "study: s\nstages:\n  t: {search: tpe, trials: 3}\n",
-        [(3, 7, "stages.t.search", "later", "'search' comes with a later version")],
-    ),
-    "winner_of is not there yet": (
-        ONE + "  t: {winner_of: m}\n",
-        [(4, 7, "stages.t.winner_of", "later", "comes with a later version")],
-    ),
     "an unknown gate": (
         ONE + "gates: {g: {gate: methd}}\n",
         [(4, 19, "gates.g.gate", "unknown-name", "Did you mean 'method'?")],
@@ -64,8 +56,12 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         [(5, 7, "analysis.a.fit", "later", "comes with a later version")],
     ),
     "generator is not there yet": (
-        levels("{net: {a: {generate: factorial, of: mlp}}}"),
+        levels("{net: {a: {generate: equal_volume, of: mlp}}}"),
         [(2, 31, "factors.net.a.generate", "later", "comes with a later version")],
+    ),
+    "ablation of a net without components": (
+        levels("{net: {a: {generate: factorial, of: mlp}}}"),
+        [(2, 46, "factors.net.a.of", "no-components", "mlp declares no COMPONENTS")],
     ),
     # parameters
     "epochs": (

@@ -15,7 +15,7 @@ def bundle(a: argparse.Namespace) -> int:
     from ..study.bundles import make
 
     session = opened(a)
-    made = make(session, a.output or f"{session.study.name}.zip")
+    made = make(session, a.output or f"{session.study.name}.zip", diff=a.diff)
     print(f"{made.path}: {made.records} of {made.planned} records, {made.bytes / 2**20:.1f} MiB, SHA-256 {made.digest}")
     if made.records < made.planned:
         print(f"{made.planned - made.records} steps have no record; whoever restores it can run them")

@@ -48,6 +48,13 @@ def _new(p: argparse.ArgumentParser) -> None:
 
 def _check(p: argparse.ArgumentParser) -> None:
     _study(p)
+    p.add_argument(
+        "--model",
+        action="store_true",
+        help="also build the networks and check them before training; 'study' may then be a net",
+    )
+    p.add_argument("--on", metavar="DATA", help="with --model and a net: the data set to check it on (default: digits)")
+    p.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     _format(p, "text", "json")
 
 
@@ -110,7 +117,7 @@ def _report(p: argparse.ArgumentParser) -> None:
 
 
 def _verify(p: argparse.ArgumentParser) -> None:
-    p.add_argument("what", nargs="?", help="a study or a record's key (default: the whole store)")
+    p.add_argument("what", nargs="?", help="a study, a record's key or an archive (default: the whole store)")
     p.add_argument("--preset", metavar="NAME")
     p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
     p.add_argument("--store", metavar="DIR")
@@ -139,6 +146,7 @@ def _bundle(p: argparse.ArgumentParser) -> None:
     _study(p)
     _place(p)
     p.add_argument("-o", "--output", metavar="FILE.zip", help="default: STUDY.zip")
+    p.add_argument("--diff", action="store_true", help="also what differed from the commit in git (may hold anything)")
 
 
 def _restore(p: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import CrucisError
 from ..study import session as sessions
+from ..study.hunting import given_up
 from ..study.readings import Readings
 from ..study.session import Session
 from .live import Live
@@ -83,6 +84,7 @@ def _run(
         f"{count} {word}"
         for count, word in (
             (outcome.refused, "refused"), (outcome.diverged, "diverged"), (len(outcome.failed), "failed"),
+            (len(given_up(session.plan)), "trainings of trials failed and lose"),
             (len(outcome.blocked), "blocked"), (len(outcome.sealed), "sealed"), (len(outcome.left), "left"),
         )
         if count

@@ -29,9 +29,11 @@ def _whole_key(store: Any, beginning: str) -> str:
 
 
 def verify(a: argparse.Namespace) -> int:
-    """Every checksum, size and key of the store, of a study's records, or of one record."""
+    """Every checksum, size and key of the store, of a study's records, of one record, or of an archive."""
     from ..engine.store import Store
 
+    if a.what and a.what.endswith(".zip"):
+        return _verify_bundle(a.what)
     if a.what and not _is_key(a.what):
         session = sessions.open_session(a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data)
         store = session.store
@@ -45,6 +47,15 @@ def verify(a: argparse.Namespace) -> int:
         print(f"{problem.key[:12]}: {problem.text}; it is in quarantine and will be computed again")
     print(f"{len(keys)} record{'s' * (len(keys) != 1)} checked, {len(problems)} problem{'s' * (len(problems) != 1)}")
     return 1 if problems else 0
+
+
+def _verify_bundle(path: str) -> int:
+    from ..study.bundles import restore
+
+    with tempfile.TemporaryDirectory(prefix="crucis-bundle-") as folder:
+        done = restore(path, Path(folder) / "study")
+    print(f"{path}: {done.records} records of '{done.about['study']['name']}', every size, digest and key in order")
+    return 0
 
 
 def reproduce(a: argparse.Namespace) -> int:

@@ -48,11 +48,22 @@ def new(a: argparse.Namespace) -> int:
 
 
 def check(a: argparse.Namespace) -> int:
-    """All faults of a study."""
+    """All faults of a study; with --model also what can be known of its networks before training."""
+    from .. import shelf
     from ..study.load import check_study
 
+    if a.model and (a.study.endswith(".py") or a.study in shelf.names("nets")):
+        from .models import check_net
+
+        return check_net(a)
+    if a.on:
+        raise CrucisError("--on names the data for one net: crucis check ./net.py --model --on digits")
     study, faults = check_study(a.study, preset=a.preset, sets=a.sets, yes=a.yes)
     hard = [fault for fault in faults if not fault.note]
+    if a.model and study is not None:
+        from .models import check_study as check_models
+
+        return check_models(a, study, faults)
     if a.format == "json":
         print(json.dumps([vars(fault) for fault in faults], indent=2, ensure_ascii=False))
         return 2 if hard else 0
@@ -75,12 +86,15 @@ def plan(a: argparse.Namespace) -> int:
 
     session = opened(a)
     stages, cells = part(a, session)
-    chosen = {step.key for step in session.plan.steps(stages, cells)}
-    hits = session.store.hits(sorted(chosen))
-    nodes = [node for key, node in session.plan.by_key.items() if key in chosen]
+    nodes = list({node.key: node for node in session.plan.part(stages, cells)}.values())
+    hits = session.store.hits([node.key for node in nodes])
     missing = [
-        node for node in nodes if node.key not in hits and not (node.sealed and not session.circumstance.unsealed)
-    ]
+        node for node in nodes
+        if node.key not in hits and not node.lost and not (node.sealed and not session.circumstance.unsealed)
+    ]  # fmt: skip
+    owners = {node.owner for node in nodes}
+    hunts = [hunt for hunt in session.plan.hunts if hunt.stage in owners]
+    later = sum(hunt.unknown for hunt in hunts)
     why = Why(session.plan, session.store)
     again = replays(session.plan, session.store, nodes)
     predictor = Predictor(session.plan, session.store)
@@ -90,12 +104,13 @@ def plan(a: argparse.Namespace) -> int:
 
         pilot = measure(session, [node for node in missing if predictor.seconds(node) is None])
         predictor.learn(pilot)
-    forecast = predictor.forecast(missing, a.workers or len(os.sched_getaffinity(0)))
+    forecast = predictor.forecast(missing, a.workers or len(os.sched_getaffinity(0)), hunts)
     body = {
-        "study": session.study.name, "steps": len(chosen), "cached": len(hits), "missing": len(missing),
+        "study": session.study.name, "steps": len(nodes) + later, "cached": len(hits), "missing": len(missing) + later,
         "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes), "replays": len(again),
         "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
-        "unpredicted": forecast.unknown, "power": _power(session),
+        "unpredicted": forecast.unknown, "power": _power(session), "designs": _designs(session),
+        "searches": [_search_body(hunt) for hunt in hunts],
     }  # fmt: skip
     if a.format == "json":
         body["list"] = [
@@ -104,9 +119,21 @@ def plan(a: argparse.Namespace) -> int:
         ]  # fmt: skip
         print(json.dumps(body, indent=2, ensure_ascii=False))
     else:
-        _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again)
+        _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again, hunts)
+        _print_checklist(session, missing)
     _refuse_over_budget(session, forecast)
     return 0
+
+
+def _designs(session: Session) -> list[str]:
+    from ..study.confounding import designs
+
+    return [str(design) for design in designs(session.study)]
+
+
+def _search_body(hunt: Any) -> dict[str, Any]:
+    return {"stage": hunt.stage, "cell": dict(hunt.instance.cell), "seed": hunt.instance.seed, "trials": hunt.planned,
+            "begun": hunt.begun, "done": hunt.done, "over": hunt.over}  # fmt: skip
 
 
 def _power(session: Session) -> list[str]:
@@ -116,19 +143,24 @@ def _power(session: Session) -> list[str]:
 
 
 def _print_plan(
-    session: Session, nodes: Any, hits: set[str], missing: Any, why: Any, forecast: Any, steps: bool, again: Any
+    session: Session, nodes: Any, hits: set[str], missing: Any, why: Any, forecast: Any, steps: bool, again: Any,
+    hunts: Any,
 ) -> None:  # fmt: skip
     total, cached, sealed = Counter(), Counter(), Counter()  # type: ignore[var-annotated]
     for node in nodes:
-        total[node.instance.stage] += 1
-        cached[node.instance.stage] += node.key in hits
-        sealed[node.instance.stage] += node.sealed and not session.circumstance.unsealed
-    print(f"{session.study.name}: {len(nodes)} steps, {len(hits)} cached, {len(missing)} to run")
+        total[node.owner] += 1
+        cached[node.owner] += node.key in hits
+        sealed[node.owner] += node.sealed and not session.circumstance.unsealed
+    for hunt in hunts:
+        total[hunt.stage] += hunt.unknown
+    later = sum(hunt.unknown for hunt in hunts)
+    print(f"{session.study.name}: {len(nodes) + later} steps, {len(hits)} cached, {len(missing) + later} to run")
     width = max(map(len, total), default=5)
     for stage, count in total.items():
         seconds = forecast.by_stage.get(stage)
         notes = [f"{cached[stage]} cached"] * bool(cached[stage]) + [f"{sealed[stage]} sealed"] * bool(sealed[stage])
         notes += [f"about {duration(seconds)}"] if seconds else []
+        notes += _search_notes([hunt for hunt in hunts if hunt.stage == stage])
         print(f"  {stage:<{width}}  {count:>5}  {', '.join(notes)}".rstrip())
     for cause, count in session.plan.excluded.items():
         print(f"  excluded: {count} ({cause})")
@@ -145,8 +177,29 @@ def _print_plan(
     )
     if missing:
         print(f"Cost: {known}{unknown}")
+    for line in _designs(session):
+        print(f"Design: {line}")
     for line in _power(session):
         print(f"Power: {line}")
+
+
+def _print_checklist(session: Session, missing: Any) -> None:
+    from ..study.checklist import before
+
+    print("Before the first step:")
+    for tick in before(session, missing):
+        print(f"  {tick}")
+
+
+def _search_notes(hunts: Any) -> list[str]:
+    """`6 searches of 40 trials, 18 done`."""
+    if not hunts:
+        return []
+    planned, done = {hunt.planned for hunt in hunts}, sum(hunt.done for hunt in hunts)
+    each = f" of {planned.pop()} trials" if len(planned) == 1 else f" of {sum(hunt.planned for hunt in hunts)} trials"
+    head = f"{len(hunts)} searches{each}" if len(hunts) > 1 else each.removeprefix(" of ")
+    failed = sum(len(hunt.failed) for hunt in hunts)
+    return [f"{head}, {done} done"] + [f"{failed} trainings failed"] * bool(failed)
 
 
 def _print_reasons(missing: Any, why: Any, listed: bool) -> None:
@@ -246,9 +299,9 @@ def diff(a: argparse.Namespace) -> int:
     shared = both[0].keys() & both[1].keys()
     print(f"{len(shared)} steps shared, {len(both[0]) - len(shared)} only in {a.first}, "
           f"{len(both[1]) - len(shared)} only in {a.second}")  # fmt: skip
-    for stage in dict.fromkeys(node.instance.stage for plan in both for node in plan.values()):
-        counts = [sum(node.instance.stage == stage for node in plan.values()) for plan in both]
-        common = sum(both[0][key].instance.stage == stage for key in shared)
+    for stage in dict.fromkeys(node.owner for plan in both for node in plan.values()):
+        counts = [sum(node.owner == stage for node in plan.values()) for plan in both]
+        common = sum(both[0][key].owner == stage for key in shared)
         print(f"  {stage}: {common} shared, {counts[0]} and {counts[1]} in all")
     return 0
 

@@ -50,9 +50,12 @@ def judge(folder: Path, contents: Contents) -> dict[str, dict[str, Any]]:
     for key, names in groups.items():
         bodies[key] = _judge_record(folder, contents, key, names)
     for name in contents.within("environments"):
-        data = (folder / name).read_bytes()
-        read_mapping(data, name)
-        check_named(data, Path(name).stem, name)
+        if name.endswith(".json"):
+            data = (folder / name).read_bytes()
+            read_mapping(data, name)
+            check_named(data, Path(name).stem, name)
+        else:  # what differed from a commit when the steps ran: a text that nothing reads but people
+            (folder / name).rename((folder / name).with_suffix(".diff"))
     for digest in dict.fromkeys(name.split("/")[1] for name in contents.within("code")):
         _judge_code(folder / "code" / digest, digest)
     return bodies

@@ -80,6 +80,44 @@ def losses(model: nn.Module, parts: Sequence[Batch]) -> tuple[float, list[Tensor
     return float(total) / count, logits
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a network says of every example of a split, in its order: on the CPU, whatever the device.
+
+    `logits` (N, classes) float32, `labels` (N,) int64, `losses` (N,) float64, cross-entropy in nats.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+    losses: np.ndarray
+
+
+def answers_of(model: nn.Module, parts: Sequence[Batch]) -> Answers:
+    """Logits, labels and losses on batches; model and random state stay as they are.
+
+    Each example's loss is taken in float32, as in `losses`, and kept in float64.
+    """
+    with evaluating(model):
+        logits = [model(x).detach().float() for x, _ in parts]
+        each = [
+            functional.cross_entropy(out, y, reduction="none").double()
+            for out, (_, y) in zip(logits, parts, strict=True)
+        ]
+    labels = torch.cat([y for _, y in parts])
+    return Answers(torch.cat(logits).cpu().numpy(), labels.cpu().numpy(), torch.cat(each).cpu().numpy())
+
+
+def answers(
+    model: nn.Module, split: Split, mean: Sequence[float], std: Sequence[float], *, batch: int, device: str
+) -> Answers:
+    """`answers_of` on a whole split; arguments as in `accuracy_and_loss`.
+
+    Raises:
+        Refusal: `too_few` for an empty split.
+    """
+    return answers_of(model, batches(split, mean, std, batch=batch, device=device))
+
+
 def accuracy_and_loss(
     model: nn.Module,
     split: Split,

@@ -18,7 +18,10 @@ from crucis.report.content import (
     Figure,
     Line,
     Page,
+    Parallel,
+    Plane,
     Retention,
+    Slices,
     Table,
 )
 
@@ -74,6 +77,8 @@ def _figure(figure: Figure) -> Iterator[str]:
         parts: tuple[object, ...] = data.lines
         if data.summary and len(data.summary) != len(data.lines):
             yield f"{where}: {len(data.summary)} summaries for {len(data.lines)} lines"
+    elif isinstance(data, (Slices, Parallel, Plane)):
+        parts = data.trials.parameters
     else:
         parts = next(getattr(data, name) for name in ("panels", "effects", "clouds") if hasattr(data, name))
     if not parts:

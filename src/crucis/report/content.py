@@ -58,6 +58,12 @@ from crucis.report.pictures import (
     LinePanel as LinePanel,
 )
 from crucis.report.pictures import (
+    RankPanel as RankPanel,
+)
+from crucis.report.pictures import (
+    Ranks as Ranks,
+)
+from crucis.report.pictures import (
     Retention as Retention,
 )
 from crucis.report.pictures import (
@@ -71,6 +77,24 @@ from crucis.report.pictures import (
 )
 from crucis.report.pictures import (
     Surface as Surface,
+)
+from crucis.report.trials import (
+    History as History,
+)
+from crucis.report.trials import (
+    Parallel as Parallel,
+)
+from crucis.report.trials import (
+    Plane as Plane,
+)
+from crucis.report.trials import (
+    Slices as Slices,
+)
+from crucis.report.trials import (
+    Trials as Trials,
+)
+from crucis.report.trials import (
+    Varied as Varied,
 )
 from crucis.report.values import (
     COLUMN_KINDS as COLUMN_KINDS,
@@ -372,6 +396,24 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Tick:
+    """A line of a checklist; `holds` is None where it cannot be told."""
+
+    what: str
+    holds: bool | None
+    says: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter of a stage with the value that was used, or its values over the cells, defaults included."""
+
+    stage: str
+    name: str
+    values: str
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything that a report says. `study` names the YAML file's study; `commands` recompute it from nothing."""
 
@@ -394,6 +436,8 @@ class Page:
     environment: tuple[Fact, ...] = ()
     cost: tuple[Cost, ...] = ()
     commands: tuple[str, ...] = ()
+    checklist: tuple[Tick, ...] = ()
+    settings: tuple[Setting, ...] = ()
     citations: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
 

@@ -62,6 +62,11 @@ TERMS = {
     "roughness": "distance of the slice from the nearest quadratic, as a share of its range",
     "h0_entropy": "how evenly total persistence of H0 is spread over its bars",
     "h1_entropy": "how evenly total persistence of H1 is spread over its bars",
+    "verdict": "better, worse, equivalent or inconclusive, by the corrected test of the row",
+    "iqm": "interquartile mean: the mean after a quarter of all values is cut off at each end",
+    "gap": "optimality gap: mean distance below the best score",
+    "runs": "number of runs (seeds) of each task",
+    "tasks": "number of tasks over which runs were counted",
     "confidence": "how often intervals made this way cover the true value",
 }
 

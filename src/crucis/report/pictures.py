@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crucis.report.trials import History, Parallel, Plane, Slices
 from crucis.report.values import Absent, Estimate
 
 
@@ -41,11 +42,15 @@ class LinePanel:
 
 @dataclass(frozen=True)
 class Curves:
-    """Learning curves: one panel per network, say, and in it one line per split or metric."""
+    """Learning curves: one panel per network, say, and in it one line per split or metric.
+
+    key: name the lines above the picture even if there is one panel, because they end in one place.
+    """
 
     panels: tuple[LinePanel, ...]
     x: Axis
     y: Axis
+    key: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,4 +207,30 @@ class Dots:
     x: Axis
 
 
-FigureData = Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+@dataclass(frozen=True)
+class RankPanel:
+    """Mean ranks of levels over n rows, best first: (label, mean rank), from 1 to the number of levels.
+
+    critical: mean ranks further apart differ; bars: (lowest, highest) mean rank of each group that cannot be told
+    apart.
+    """
+
+    label: str
+    levels: tuple[tuple[str, float], ...]
+    critical: float
+    n: int
+    bars: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Critical-difference diagrams."""
+
+    panels: tuple[RankPanel, ...]
+    x: Axis = field(default_factory=lambda: Axis("mean rank"))
+
+
+FigureData = (
+    Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
+    | Ranks | History | Slices | Parallel | Plane
+)  # fmt: skip

@@ -36,3 +36,16 @@ def back(scale: str) -> Callable[[float | None], float | None]:
         return None if value is None else math.exp(min(value, 700.0))
 
     return ratio if scale == "ratio" else same
+
+
+def reach_of(margin: float, scale: str) -> float:
+    """A margin on the scale of the test: its logarithm for `ratio`.
+
+    Raises:
+        Refusal: a margin inside which nothing could lie: at most 0, or at most 1 for a ratio.
+    """
+    reach = math.log(margin) if scale == "ratio" and margin > 0 else margin
+    if not reach > 0:
+        least = "1" if scale == "ratio" else "0"
+        raise Refusal("out_of_range", f"a margin of {margin:.6g} is not above {least}, so nothing could lie inside it")
+    return reach

@@ -10,6 +10,7 @@ from scipy import special
 
 from .ranks import midranks
 from .table import Array
+from .tails import normal_quantile
 
 
 def within_rows(values: Array) -> Array:
@@ -61,6 +62,15 @@ def p_pair(ranks: Array, a: int, b: int) -> float:
 def smallest_p(n: int, k: int) -> float:
     """Smallest p of `p_pair` without ties: one level first and the other last in every row, or the reverse."""
     return min(1.0, 2.0 * (k * (k - 1.0)) ** -n)
+
+
+def expected_pair(gap: float, n: int, k: int, alpha: float) -> bool:
+    """Whether mean ranks that lie `gap` apart over n rows would be told apart at level alpha.
+
+    The difference of two ranks of a row has the variance k (k + 1) / 6 if all orders are as likely (normal sum).
+    """
+    reach = normal_quantile(1.0 - 0.5 * alpha) * math.sqrt(k * (k + 1) / (6.0 * n))
+    return smallest_p(n, k) <= alpha and abs(gap) > reach
 
 
 @lru_cache(maxsize=256)

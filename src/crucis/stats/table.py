@@ -44,14 +44,20 @@ def at_least(n: int, least: int, what: str) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """Independent values `x` (n,), for instance one per seed."""
+    """Independent values `x` (n,), for instance one per seed.
+
+    `scores` holds runs x tasks, for leaves that declare `TASKS = True`; `x` is then its mean over runs.
+    """
 
     x: Array
     labels: tuple[str, ...] = ()
     family: int = 1
+    scores: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", finite(self.x, "x"))
+        if self.scores is not None:
+            object.__setattr__(self, "scores", finite(self.scores, "scores", 2))
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ class Pairs:
     """Paired values: `a[i]` under the treatment and `b[i]` under the reference agree in everything else, (n,).
 
     `family` is the number of tests that are corrected together; it enters the smallest detectable effect. `blocks`
-    holds all levels, for leaves that declare `BLOCKS = True`.
+    holds all levels, for leaves that declare `BLOCKS = True`. `tasks[i]` names what pair i has in common with the other
+    seeds of its cell (empty: all pairs are one task).
     """
 
     a: Array
@@ -83,11 +90,12 @@ class Pairs:
     labels: tuple[str, ...] = ()
     family: int = 1
     blocks: Blocks | None = None
+    tasks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "a", finite(self.a, "a"))
         object.__setattr__(self, "b", finite(self.b, "b"))
-        _same(len(self.a), b=len(self.b))
+        _same(len(self.a), b=len(self.b), **({"tasks": len(self.tasks)} if self.tasks else {}))
 
 
 @dataclass(frozen=True)

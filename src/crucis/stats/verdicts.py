@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .tails import t_quantile
@@ -64,10 +65,63 @@ def judge(
 
     if word(n) != "inconclusive":
         return Verdict(word(n), 0)
-    if word(MOST) == "inconclusive":
-        return Verdict("inconclusive", None)
-    low, high = n, MOST
-    while high - low > 1:  # once decided, more pairs of the same kind stay decided
+    return Verdict("inconclusive", more_until(n, lambda pairs: word(pairs) != "inconclusive"))
+
+
+def more_until(n: int, decided: Callable[[int], bool], most: int = MOST) -> int | None:
+    """How many rows beyond n are the fewest for which `decided(rows)`, which stays true once it is; None above `most`.
+
+    Costs about 14 calls.
+    """
+    if n >= most or not decided(most):
+        return None
+    low, high = n, most
+    while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if word(middle) == "inconclusive" else (low, middle)
-    return Verdict("inconclusive", high - n)
+        low, high = (low, middle) if decided(middle) else (middle, high)
+    return high - n
+
+
+def of_test(
+    p: float, side: float, n: int, decided: Callable[[int, float], bool], *, alpha: float, higher: bool = True
+) -> Verdict:
+    """The verdict of a two-sided test of a difference: better or worse by its side if p is at most alpha.
+
+    Args:
+        p: of the test, before correction.
+        side: any number with the sign of the difference.
+        n: rows (pairs) that it rests on.
+        decided: whether the test is expected to reject with so many rows at such a level, if the data stay as they are.
+        alpha: level after correction, in (0, 1).
+        higher: whether larger values are better.
+    """
+    if p <= alpha and side != 0.0:
+        return Verdict("better" if (side > 0) == higher else "worse", 0)
+    return Verdict("inconclusive", more_until(n, lambda rows: decided(rows, alpha)))
+
+
+def after_correction(
+    values: Mapping[str, float | None], p: float, alpha: float, *, neutral: float = 0.0, higher: bool = True
+) -> dict[str, float | None]:
+    """The columns of a verdict that change once `p` is corrected in its family, for a test of a difference.
+
+    A leaf judges at alpha divided by the tests of the family, which is Bonferroni's rule. Holm's and Benjamini and
+    Hochberg's reject no less: what their p calls significant is better or worse, by the side of the effect (of the mean
+    ranks where there are any). A verdict that stands is kept.
+
+    Args:
+        values: the leaf's columns; p: corrected; alpha: the wanted level.
+        neutral: the effect that means no difference, 1 for a ratio.
+        higher: whether larger values are better.
+    """
+    side = _side(values, neutral)
+    if p > alpha or not values.get("inconclusive") or side == 0.0:
+        return {}
+    return Verdict("better" if (side > 0) == higher else "worse", 0).columns()
+
+
+def _side(values: Mapping[str, float | None], neutral: float) -> float:
+    one, two, effect = (values.get(name) for name in ("rank_a", "rank_b", "effect"))
+    if one is not None and two is not None:
+        return one - two
+    return 0.0 if effect is None else effect - neutral

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import seeds, shelf
 from ..errors import CrucisError, Refusal
+from ..stats import verdicts
 from ..stats.corrections import adjust
 from ..stats.ranks import residual
 from ..stats.table import Points
@@ -19,6 +20,7 @@ from .binding import leaf_of
 from .columns import column
 from .contrasts import compare, describe
 from .derived import Columns
+from .directions import directions
 from .results import AnalysisResult, Reason, ResultRow
 from .rows import Task, loops, series
 from .spec import Analysis, LeafRef, Ref, Study
@@ -117,7 +119,10 @@ class _Work:
         planned = [task for one in members if _has_p(self.study, one) for task in tables[one.name] if task.n_planned]
         size = len(planned)
         runs = {one.name: _run(self.study, one, tables[one.name], max(size, 1)) for one in members}
-        return {one.name: _result(self.study, one, _corrected(one, members, runs), max(size, 1)) for one in members}
+        return {
+            one.name: _result(self.study, one, _corrected(self.study, one, members, runs), max(size, 1))
+            for one in members
+        }
 
 
 def family_of(analysis: Analysis) -> str:
@@ -133,7 +138,7 @@ def _has_p(study: Study, analysis: Analysis) -> bool:
 Runs = list[list[ResultRow]]
 
 
-def _corrected(analysis: Analysis, members: Sequence[Analysis], runs: Mapping[str, Runs]) -> Runs:
+def _corrected(study: Study, analysis: Analysis, members: Sequence[Analysis], runs: Mapping[str, Runs]) -> Runs:
     """The rows with `p` corrected within the family.
 
     Several leaves of one analysis answer the same questions, so each is corrected among the first, second ... leaf of
@@ -149,12 +154,32 @@ def _corrected(analysis: Analysis, members: Sequence[Analysis], runs: Mapping[st
             chosen = runs[one.name][min(method, len(runs[one.name]) - 1)]
             p += [row.values.get("p_raw", row.values.get("p")) for row in chosen if row.n_planned]
         adjusted = iter(adjust(p, analysis.correction)[start:])
-        out.append([_with_p(row, next(adjusted)) if row.n_planned else row for row in rows])
+        judge = _judge(study, analysis, leaf_of(study, analysis.leaves[method]))
+        out.append([_with_p(row, next(adjusted), judge) if row.n_planned else row for row in rows])
     return out
 
 
-def _with_p(row: ResultRow, p: float | None) -> ResultRow:
-    return row if p is None else replace(row, values={**row.values, "p": p})
+#: From a row and its corrected p to the columns of its verdict that change with it.
+Judge = Callable[[ResultRow, float], Mapping[str, float | None]]
+
+
+def _judge(study: Study, analysis: Analysis, leaf: shelf.Leaf) -> Judge:
+    verdict = {"better", "inconclusive"} <= leaf.columns.keys()
+    if not verdict or leaf.constants.get("P_SAYS", "difference") != "difference":
+        return lambda _row, _p: {}
+    ratio = any({**analysis.params, **ref.params}.get("scale") == "ratio" for ref in analysis.leaves)
+    neutral = float(leaf.constants.get("NEUTRAL", 1.0 if ratio and "scale" in leaf.params else 0.0))
+    higher, alpha = directions(study, analysis, wild(study, analysis.of)), round(1.0 - analysis.confidence, 12)
+
+    def judge(row: ResultRow, p: float) -> Mapping[str, float | None]:
+        up = higher.get(row.axes.get("metric", ""), True)
+        return verdicts.after_correction(row.values, p, alpha, neutral=neutral, higher=up)
+
+    return judge
+
+
+def _with_p(row: ResultRow, p: float | None, judge: Judge) -> ResultRow:
+    return row if p is None else replace(row, values={**row.values, "p": p, **judge(row, p)})
 
 
 # --- leaves --------------------------------------------------------------------------------------------------
@@ -168,10 +193,11 @@ class _Call:
     function: Callable[..., Mapping[str, Any]]
     params: Mapping[str, Any]
 
-    def __call__(self, table: Any) -> dict[str, float | None]:
+    def __call__(self, table: Any, higher: bool = True) -> dict[str, float | None]:
         # The stream is named after the leaf alone: renaming an analysis must not change a number.
         stream = (seeds.rng(0, "analysis", self.leaf.name),) if self.leaf.random else ()
-        values = _checked(self.function(table, *stream, **self.params))
+        direction = {} if self.leaf.own or "higher" not in self.leaf.params else {"higher": higher}
+        values = _checked(self.function(table, *stream, **self.params, **direction))
         if self.leaf.own:
             _as_declared(self.leaf, values)
         return values
@@ -203,6 +229,8 @@ def _as_declared(leaf: shelf.Leaf, values: Mapping[str, Any]) -> None:
 def _call(study: Study, analysis: Analysis, ref: LeafRef) -> _Call:
     leaf = leaf_of(study, ref)
     written = {**{name: value for name, value in analysis.params.items() if name in leaf.params}, **ref.params}
+    if not leaf.own:
+        written.pop("higher", None)  # it is the column that has a direction, so it is handed over row by row
     if "confidence" in leaf.params:
         written["confidence"] = analysis.confidence
     return _Call(leaf, _own(leaf) if leaf.own else shelf.load(leaf), written)
@@ -228,10 +256,11 @@ def _run(study: Study, analysis: Analysis, tables: Sequence[Task], size: int) ->
     """Every leaf on every table."""
     tests = 1 if analysis.correction == "none" else size
     out: Runs = []
+    higher = directions(study, analysis, wild(study, analysis.of)) if analysis.verb == "compare" else {}
     for ref in analysis.leaves:
         call = _call(study, analysis, ref)
         named = {"method": _method(ref)} if len(analysis.leaves) > 1 else {}
-        out.append([_row(task, call, tests, named, analysis.name) for task in tables])
+        out.append([_row(task, call, tests, named, analysis.name, higher) for task in tables])
     return out
 
 
@@ -239,12 +268,14 @@ def _method(ref: LeafRef) -> str:
     return ref.name.rpartition("/")[2].removesuffix(".py")
 
 
-def _row(task: Task, call: _Call, tests: int, named: Mapping[str, str], name: str) -> ResultRow:
+def _row(
+    task: Task, call: _Call, tests: int, named: Mapping[str, str], name: str, higher: Mapping[str, bool]
+) -> ResultRow:
     values: dict[str, float | None] = {}
     refused = task.refused
     if refused is None and task.table is not None:
         try:
-            values = call(replace(task.table, family=tests))
+            values = call(replace(task.table, family=tests), higher.get(task.axes.get("metric", ""), True))
         except Refusal as refusal:
             refused = Reason(refusal.code, refusal.text)
         except Exception as error:
@@ -275,8 +306,11 @@ def _left(table: Points) -> dict[str, Any]:
 
 def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> AnalysisResult:
     columns: dict[str, Mapping[str, Any]] = {}
-    for ref in analysis.leaves:
-        columns |= leaf_of(study, ref).columns
+    # Where several leaves differ about a column, what the compared columns are in counts for its unit.
+    for leaf in sorted(
+        (leaf_of(study, ref) for ref in analysis.leaves), key=lambda leaf: "NEUTRAL" not in leaf.constants
+    ):
+        columns |= leaf.columns
     rows = tuple(row for rows in runs for row in rows)
     tested = "p" in columns
     return AnalysisResult(
@@ -285,7 +319,7 @@ def _result(study: Study, analysis: Analysis, runs: Runs, size: int) -> Analysis
         {name: _kind(name, about, analysis.verb == "estimate") for name, about in columns.items()},
         {name: (about["interval"][0], about["interval"][1]) for name, about in columns.items() if "interval" in about},
         analysis.family or analysis.name, size, analysis.correction if tested else "none", analysis.confidence,
-        analysis.exploratory, _notes(analysis, rows, size, tested),
+        analysis.exploratory, _notes(analysis, rows, size, tested, _small(study, analysis, rows)),
         any(row.refused is not None and row.refused.code == "sealed" for row in rows),
     )  # fmt: skip
 
@@ -314,7 +348,16 @@ def _unit(study: Study, analysis: Analysis, about: Mapping[str, Any]) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _notes(analysis: Analysis, rows: Sequence[ResultRow], size: int, tested: bool) -> tuple[str, ...]:
+def _small(study: Study, analysis: Analysis, rows: Sequence[ResultRow]) -> list[str]:
+    """The columns that were judged with smaller as better."""
+    higher = directions(study, analysis, wild(study, analysis.of))
+    judged = {row.axes.get("metric", "") for row in rows if "better" in row.values}
+    return sorted(label for label in judged if not higher.get(label, True))
+
+
+def _notes(
+    analysis: Analysis, rows: Sequence[ResultRow], size: int, tested: bool, small: Sequence[str]
+) -> tuple[str, ...]:
     notes = []
     if not rows:
         notes.append("No rows: there is nothing to compare after the filters.")
@@ -326,6 +369,8 @@ def _notes(analysis: Analysis, rows: Sequence[ResultRow], size: int, tested: boo
     if tested and size > 1:
         how = {"none": "uncorrected", "bh": "false discovery rate (Benjamini-Hochberg)"}
         notes.append(f"{size} tests in the family, {how.get(analysis.correction, analysis.correction.capitalize())}.")
+    if small:
+        notes.append(f"Smaller is better for {', '.join(small)}; write higher: true if larger is.")
     if tested and len(analysis.leaves) > 1:
         notes.append("The methods answer the same questions; each is corrected on its own.")
     ties = max((int(row.values.get("ties") or 0) for row in rows), default=0)

@@ -9,17 +9,22 @@ from .axes import axes_of
 from .columns import Book
 from .expressions import nodes
 from .findings import Findings
-from .outcomes import Member, axes_of_result, groups_of, label_at, leaves, members
+from .outcomes import Member, axes_of_result, field_labels, groups_of, label_at, leaves, members
 from .spec import Analysis, Binary, Claim, Column, Expression, Number, Ref
 
 #: Numbers of pairs or units up to which these tests count every possibility instead of sampling or approximating.
 _FLIPS, _ORDERS = 16, 8
 
 
-def smallest_p(method: str, n: int) -> float:
-    """Smallest two-sided p of a test with n pairs (flips) or units (orders); 0 where it has no such bound."""
-    if method in ("permutation", "wilcoxon") and 1 <= n <= _FLIPS:
+def smallest_p(method: str, n: int, levels: int = 2) -> float:
+    """Smallest two-sided p of a test with n pairs (flips, swaps), units (orders) or rows of so many levels (ranks).
+
+    0 where it has no such bound, or one that no correction reaches.
+    """
+    if method in ("permutation", "wilcoxon", "improvement") and 1 <= n <= _FLIPS:
         return 2.0 ** (1 - n)
+    if method == "friedman" and n >= 1:
+        return min(1.0, 2.0 * (levels * (levels - 1.0)) ** -n)
     if method in ("spearman", "kendall") and 2 <= n <= _ORDERS:
         return 2.0 / math.factorial(n)
     return 0.0
@@ -37,9 +42,14 @@ def check(book: Book, claim: Claim, e: Expression, found: Findings) -> None:
             continue
         n, noun = counted
         tests = _tests(book, analysis) if ref.column == "p" else 1
-        if _out_of_reach(methods[0], n, tests, operator, alpha):
-            where, sentence = f"analysis.{analysis.name}", f"{_sentence(methods[0], n, noun, tests)}, so the claim "
-            better = next((m for m in range(n, 40) if not _out_of_reach(methods[0], m, tests, operator, alpha)), None)
+        method, levels = methods[0], _compared(book, analysis)
+        if _out_of_reach(smallest_p(method, n, levels), tests, operator, alpha):
+            least = smallest_p(method, n, levels)
+            where, sentence = f"analysis.{analysis.name}", f"{_sentence(method, least, n, noun, tests)}, so the claim "
+            counts = range(n, 40)
+            better = next(
+                (m for m in counts if not _out_of_reach(smallest_p(method, m, levels), tests, operator, alpha)), None
+            )
             advice = [f"{better} {noun}"] if better else []
             advice += ["paired_t"] if analysis.verb == "compare" else []
             found.add(
@@ -61,13 +71,19 @@ def _levels(e: Expression) -> Iterator[tuple[Ref, str, float, str]]:
             yield node.right.ref, turned[node.operator], node.left.value, node.left.text
 
 
-def _out_of_reach(method: str, n: int, tests: int, operator: str, alpha: float) -> bool:
-    least = min(1.0, smallest_p(method, n) * tests)
+def _compared(book: Book, analysis: Analysis) -> int:
+    """Levels that a comparison ranks within a row."""
+    if not analysis.between:
+        return 2
+    return max(2, len(field_labels(book.study, members(book, analysis, analysis.of), analysis.between)))
+
+
+def _out_of_reach(smallest: float, tests: int, operator: str, alpha: float) -> bool:
+    least = min(1.0, smallest * tests)
     return least > alpha if operator == "<=" else least >= alpha
 
 
-def _sentence(method: str, n: int, noun: str, tests: int) -> str:
-    least = smallest_p(method, n)
+def _sentence(method: str, least: float, n: int, noun: str, tests: int) -> str:
     corrected = f" ({min(1.0, least * tests):.4g} after correction for {tests} tests)" if tests > 1 else ""
     return f"two-sided {method} on {n} {noun} has no p below {least:.4g}{corrected}"
 

@@ -11,7 +11,10 @@ from ..errors import CrucisError
 from ..source import SourceError
 from .identity import find
 from .matching import allowed, label_for
-from .spec import Dollar, LeafRef, Ref, Stage, Study
+from .spec import Distribution, Dollar, LeafRef, Ref, Stage, Study
+
+#: Roles of inputs that give values and no record begin so, and end with the name of the search.
+WINNER = "winner_of:"
 
 
 class DesignError(CrucisError):
@@ -36,6 +39,8 @@ def dollars(value: Any) -> Iterator[Dollar]:
         yield value
     elif isinstance(value, LeafRef):
         yield from dollars(value.params)
+    elif isinstance(value, Distribution):
+        yield from dollars(value.choices)
     elif isinstance(value, Ref):
         yield from dollars([part for _, part in value.at])
     elif isinstance(value, Mapping):
@@ -47,8 +52,9 @@ def dollars(value: Any) -> Iterator[Dollar]:
 
 
 def inputs(study: Study, stage: Stage) -> dict[str, Ref]:
-    """Role -> reference, for the inputs that are stages of this file."""
-    return {role: ref for role, ref in stage.of.items() if ref.use is None and ref.name in study.stages}
+    """Role -> reference, for the inputs that are stages of this file; searches whose choice is read are among them."""
+    named = {**stage.of, **{f"{WINNER}{name}": ref for name, ref in stage.winners.items()}}
+    return {role: ref for role, ref in named.items() if ref.use is None and ref.name in study.stages}
 
 
 def needs(study: Study, stage: Stage) -> list[str]:
@@ -86,7 +92,10 @@ def stage_order(study: Study) -> list[str]:
 
 def mentioned(study: Study, stage: Stage) -> set[str]:
     """Factors that a stage brings in with `$`, in its parameters, its leaf or the `@` of its inputs."""
-    found = {item.name for item in dollars((stage.leaf, stage.params, list(stage.of.values())))}
+    every = (stage.leaf, stage.params, list(stage.of.values()), list(stage.winners.values()))
+    found = {item.name for item in dollars(every) if not item.winners}
+    if stage.trial is not None:
+        found |= mentioned(study, stage.trial)
     return (found | set(stage.mentions)) & set(study.factors)
 
 
@@ -122,7 +131,7 @@ def _leaf(study: Study, verb: str, value: Any) -> shelf.Leaf | None:
 
 def draws(study: Study, stage: Stage) -> bool:
     """Whether a stage draws random numbers: its leaf says so, or it measures a network that no stage has trained."""
-    if stage.verb == "measure" and "net" in stage.params and not stage.of:
+    if stage.verb == "search" or (stage.verb == "measure" and "net" in stage.params and not stage.of):
         return True
     leaves = stage_leaves(study, stage)
     return any(leaf.random for leaf in leaves.values()) if leaves else stage.verb in ("train", "perturb")
@@ -154,15 +163,26 @@ def _axes(study: Study) -> Axes:
     for name in stage_order(study):
         stage = study.stages[name]
         found = mentioned(study, stage)
-        inherited: dict[int, None] = {}
         for ref in inputs(study, stage).values():
             found |= {factor for factor in factors[ref.name] if fixed(study, ref, factor) is None}
-            if ref.axis("seed") in (None, "*"):
-                inherited |= dict.fromkeys(seeds[ref.name])
         factors[name] = tuple(factor for factor in study.factors if factor in found and factor not in stage.pool)
-        own = (stage.seeds or study.seeds) if draws(study, stage) else ()
-        seeds[name] = () if "seed" in stage.pool else tuple(inherited) or own
+        seeds[name] = () if "seed" in stage.pool else _seeds(study, stage, seeds)
     return Axes(factors, seeds)
+
+
+def _seeds(study: Study, stage: Stage, known: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """The seeds of a stage before pooling: its inputs', else its own."""
+    inherited: dict[int, None] = {}
+    for ref in inputs(study, stage).values():
+        if ref.axis("seed") in (None, "*"):
+            inherited |= dict.fromkeys(known[ref.name])
+    own = (stage.seeds or study.seeds) if draws(study, stage) else ()
+    return tuple(inherited) or own
+
+
+def trial_seeds(study: Study, stage: Stage) -> tuple[int, ...]:
+    """The seeds that every trial of a search with `pool: seed` is trained with."""
+    return _seeds(study, stage, axes_of(study).seeds)
 
 
 _RECENT: list[tuple[Study, Axes]] = []

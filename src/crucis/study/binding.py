@@ -116,18 +116,20 @@ def grammar_value(converter: Converter, key: str, raw: Any, sub: str) -> Any:
     return converter.value(param, raw, sub)
 
 
-def bind(study: Study, stage: Stage, cell: Mapping[str, str]) -> Bound:
+def bind(study: Study, stage: Stage, cell: Mapping[str, str], winners: Mapping[str, str] | None = None) -> Bound:
     """The stage's leaf and parameters in a cell, which names a level at least for every factor that it mentions.
+
+    `winners` is the cell of the search that a stage takes over from, where that fixes a level by itself.
 
     Raises:
         BindingError: a `$` that cannot be replaced in this cell, or a value of the wrong type.
     """
 
     def lookup(dollar: Dollar) -> Any:
-        factor = study.factors.get(dollar.name)
-        if factor is None or dollar.name not in cell:
+        factor, labels = study.factors.get(dollar.name), (winners or {}) if dollar.winners else cell
+        if factor is None or dollar.name not in labels:
             raise BindingError(f"nothing is called '{dollar.name}' here.", "unknown-name")
-        return level_value(factor, cell[dollar.name], dollar.field)
+        return level_value(factor, labels[dollar.name], dollar.field)
 
     converter = Converter(study.folder, study.file)
     ref = stage.leaf

@@ -59,7 +59,7 @@ class Made:
     needs: tuple[str, ...]
 
 
-def make(session: Session, path: str | Path) -> Made:
+def make(session: Session, path: str | Path, *, diff: bool = False) -> Made:
     """Write a study with its records, environments, code, ledgers and report into one archive.
 
     Equal content gives equal bytes. Hosts, users and absolute paths become labels; the numbers of the records, and so
@@ -68,18 +68,20 @@ def make(session: Session, path: str | Path) -> Made:
     Args:
         session: the study at its store.
         path: the archive; replaced if it exists.
+        diff: also what differed from the commit in git when steps ran, which may hold anything.
 
     Raises:
         NotWhole: the study names a file outside its folder.
         CrucisError: a file that no bundle may hold.
     """
-    return _Maker(session, Path(path)).make()
+    return _Maker(session, Path(path), diff).make()
 
 
 class _Maker:
     """One making: collects name of the entry -> bytes or file."""
 
-    def __init__(self, at: Session, path: Path) -> None:
+    def __init__(self, at: Session, path: Path, diff: bool) -> None:
+        self.diff = diff
         self.session, self.study, self.store, self.path = at, at.study, at.store, path
         self.files: dict[str, bytes | Path] = {}
         self.environments: Counter[str] = Counter()
@@ -141,7 +143,10 @@ class _Maker:
             body[part] = self.labels.value(body[part])
         if body["environment"]:
             text = canonical(self.labels.value(self._environment(body["environment"])))
+            beside = self.store.path / "environments" / f"{body['environment']}.diff"
             body["environment"] = sha256(text)
+            if self.diff and beside.is_file():
+                self.files[f"environments/{body['environment']}.txt"] = beside.read_bytes()
             self.files[f"environments/{body['environment']}.json"] = text.encode()
             self.environments[body["environment"]] += 1
         self.files[f"records/{key}/{drafts.RECORD}"] = drafts.sealed_text(body)

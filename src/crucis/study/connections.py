@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .axes import axes_of
+from .axes import axes_of, inputs
 from .coverage import Coverage
 from .filters import MAX_SEEDS
 from .spec import Analysis, Binary, Call, Column, Gate, Ref, Stage, Study, Unary
@@ -19,11 +19,13 @@ def check_seeds(study: Study, coverage: Coverage, reading: Reading, *, yes: bool
     for stage in study.stages.values():
         if stage.seeds is None or "seed" in stage.pool:
             continue
-        seeded = [ref.name for ref in stage.of.values() if axes.seeds.get(ref.name) and ref.axis("seed") is None]
+        every = inputs(study, stage).values()
+        seeded = [ref.name for ref in every if axes.seeds.get(ref.name) and ref.axis("seed") is None]
         if seeded:
+            where = f"in '{seeded[0]}'" if seeded[0] in stage.winners else "here"
             reading.fault(
                 "seeded-input", f"stages.{stage.name}.seeds",
-                f"its input '{seeded[0]}' has seeds already. Set seeds there, or pool: seed here.",
+                f"its input '{seeded[0]}' has seeds already. Set seeds there, or pool: seed {where}.",
             )  # fmt: skip
     if yes:
         return
@@ -55,6 +57,12 @@ def check_checkpoints(study: Study, reading: Reading) -> None:
         for role, ref in stage.of.items():
             at, other = ref.axis("at"), study.stages.get(ref.name)
             path = f"stages.{stage.name}.of" + ("" if role == "of" else f".{role}")
+            if other is not None and other.verb == "search":
+                reading.fault(
+                    "no-model", path, f"'{ref.name}' is a search; it leaves values and no model. Train one with "
+                    f"{{winner_of: {ref.name}}}, and work on that.",
+                )  # fmt: skip
+                continue
             if at is None or other is None:
                 continue
             if other.verb not in ("train", "perturb"):
@@ -81,7 +89,10 @@ def _no_checkpoints(study: Study, stage: Stage, at: Any, path: str, reading: Rea
 def closed(study: Study, reading: Reading) -> Study:
     """The study without what rests on something broken, so that the consequences of a fault are not reported."""
     stages = dict(study.stages)
-    while lost := [name for name, stage in stages.items() if any(ref.name not in stages for ref in stage.of.values())]:
+    while lost := [
+        name for name, stage in stages.items()
+        if any(ref.name not in stages for ref in (*stage.of.values(), *stage.winners.values()))
+    ]:  # fmt: skip
         for name in lost:
             del stages[name]
             reading.broken.add(name)

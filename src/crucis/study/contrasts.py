@@ -72,8 +72,9 @@ def _pair(axes: dict[str, str], left: Column, right: Column, analysis: Analysis,
     a = [float(one.value or 0.0) for _, one, _ in good]
     b = [float(two.value or 0.0) for _, _, two in good]
     labels = [name_of(frame.axes, frame.seed) for frame, _, _ in good]
+    tasks = [name_of(frame.axes) for frame, _, _ in good]
     if analysis.unit:
-        unit = analysis.unit
+        unit, tasks = analysis.unit, []
         names = [label_of(frame.axes, unit, columns.source) or name_of(frame.axes) for frame, _, _ in good]
         planned = {label_of(f.axes, unit, columns.source) or name_of(f.axes) for f, _ in rows if not f.excluded}
         labels, task.n_planned = list(dict.fromkeys(names)), len(planned)
@@ -82,7 +83,7 @@ def _pair(axes: dict[str, str], left: Column, right: Column, analysis: Analysis,
     task.data = {"a": a, "b": b, "labels": labels, "seeds": [frame.seed for frame, _, _ in good]}
     finish(task, [frame for frame, _ in rows], (frame for frame, _, _ in good))
     if task.refused is None:
-        task.table = Pairs(np.array(a), np.array(b), tuple(labels))
+        task.table = Pairs(np.array(a), np.array(b), tuple(labels), tasks=tuple(tasks))
     return task
 
 
@@ -105,7 +106,11 @@ def describe(one: Series, each: dict[str, str], analysis: Analysis, columns: Col
     if analysis.unit:
         groups = grouped(column, [analysis.unit], columns.source)
         units = ordered((key[0] for key in groups), analysis.unit, columns.source)
-        return [_sample({**one.axes, **each}, [groups[(unit,)] for unit in units], units)]
+        parts = [groups[(unit,)] for unit in units]
+        task = _sample({**one.axes, **each}, parts, units)
+        if any(leaf_of(columns.study, ref).constants.get("TASKS") for ref in analysis.leaves):
+            _scores(task, parts, units)
+        return [task]
     axes = axes_of(column)
     cells = grouped(column, axes, columns.source)
     out = []
@@ -115,6 +120,22 @@ def describe(one: Series, each: dict[str, str], analysis: Analysis, columns: Col
         where = dict(zip(axes, labels, strict=True))
         out.append(_sample({**one.axes, **each, **where}, [[entry] for entry in cell], names))
     return out
+
+
+def _scores(task: Task, groups: Sequence[Column], names: Sequence[str]) -> None:
+    """Runs x tasks beside the means: the seeds of each level of `unit`, in order."""
+    columns = {name: [e for e in group if not e.excluded] for name, group in zip(names, groups, strict=True)}
+    values = {name: [float(e.value or 0.0) for e in group if e.present] for name, group in columns.items() if group}
+    task.data = {**task.data, "tasks": list(values), "scores": list(values.values())}
+    runs = {name: len(found) for name, found in values.items()}
+    if task.refused is None and len(set(runs.values())) > 1:
+        few, many = min(runs, key=runs.__getitem__), max(runs, key=runs.__getitem__)
+        task.refused = Reason(
+            "not_applicable",
+            f"{few} has {runs[few]} runs and {many} has {runs[many]}; resampling wants as many for each task",
+        )
+    elif isinstance(task.table, Sample):
+        task.table = replace(task.table, scores=np.array(list(values.values())).T)
 
 
 def _sample(axes: dict[str, str], groups: Sequence[Column], names: Sequence[str]) -> Task:

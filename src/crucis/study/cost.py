@@ -11,7 +11,9 @@ from typing import Any
 
 from ..engine.steps import Step
 from ..engine.store import Store
-from .plan import Node, Plan
+from .nodes import Node
+from .plan import Plan
+from .trials import Hunt
 
 _SAMPLE = 2000  # records read at most: 15 microseconds each
 
@@ -74,15 +76,21 @@ class Predictor:
         known = self.seconds(node) if node is not None else None
         return known if known is not None else 1e6
 
-    def forecast(self, missing: Iterable[Node], slots: int) -> Forecast:
-        """Cost of the missing steps; what is unknown counts zero and is counted."""
+    def forecast(self, missing: Iterable[Node], slots: int, hunts: Iterable[Hunt] = ()) -> Forecast:
+        """Cost of the missing steps and of the trials that searches will begin; the unknown count zero and are counted.
+
+        A trial that is not known yet is taken for one full training.
+        """
         by_stage: dict[str, float] = defaultdict(float)
         unknown = 0
-        for node in missing:
+        later = [(hunt.sample, hunt.unknown) for hunt in hunts if hunt.sample is not None]
+        for node, count in [*((node, 1) for node in missing), *later]:
             known = self.seconds(node)
-            if known is None:
-                unknown += 1
+            if known is not None:
+                by_stage[node.owner] += known * count
+            elif node.spec["kind"].startswith(("search/", "propose/")):
+                continue  # milliseconds
             else:
-                by_stage[node.instance.stage] += known
+                unknown += count
         total = sum(by_stage.values())
         return Forecast(total, total / max(1, slots), unknown, dict(by_stage))

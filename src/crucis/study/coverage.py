@@ -53,7 +53,7 @@ class Coverage:
 
     def cells(self, stage: Stage, factors: tuple[str, ...]) -> Iterator[Cell]:
         """Combinations of these factors that some cell of the stage has; all of them if there are too many to try."""
-        only, exclude = self._filters[stage.name]
+        only, exclude = self._filters[stage.name.partition(".")[0]]  # a trial exists where its search does
         filters = [self.study.only, self.study.exclude, *only, *exclude]
         named = {factor for one in filters for conditions in one for factor, _ in conditions}
         involved = [name for name in self.study.factors if name in named or name in factors]

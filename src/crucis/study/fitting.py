@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,12 @@ from .. import shelf
 from .axes import dollars
 from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
 from .coverage import Cell, Coverage
+from .distributions import chosen_value, examples, fill, parameters, picked, replaced
 from .entries import report, unknown_key
 from .leaves import WRITTEN
 from .levels import Levels
 from .scalars import show
-from .spec import Dollar, LeafRef, Stage, Study
+from .spec import Dollar, LeafRef, Picked, Stage, Study
 from .stages import RESERVED
 from .tree import BAD, Reading, has_bad
 from .values import Converter
@@ -34,10 +35,27 @@ class Fitting:
     def check(self) -> None:
         """All stages."""
         for stage in self.study.stages.values():
-            self._leaf(stage)
-            self._subject(stage)
-            self._params(stage)
-            self._kinds(stage)
+            for one in self._shown(stage):
+                self._leaf(one)
+                self._subject(one)
+                self._params(one)
+                self._kinds(one)
+
+    def _shown(self, stage: Stage) -> list[Stage]:
+        """A stage, or stages that stand for it: with every choice and both ends of what a search may put there."""
+        out = []
+        if stage.trial is not None:
+            out.append(stage)
+            stage = stage.trial
+        spaces = {name: parameters(body.params) for name in {one.search for one in picked((stage.leaf, stage.params))}
+                  if (body := self.study.stages[name].trial) is not None}  # fmt: skip
+        rows = {name: examples(found) for name, found in spaces.items()}
+        own = examples(parameters(stage.params))
+        for i in range(max([len(own), *map(len, rows.values())]) if rows or out else 1):
+            known = {name: found[min(i, len(found) - 1)] for name, found in rows.items()}
+            params = replaced(stage.params, partial(_example, self.study, known))
+            out.append(replace(stage, params=fill(params, own[min(i, len(own) - 1)])))
+        return out
 
     # -- the leaf ---------------------------------------------------------------------------------------------
 
@@ -103,6 +121,8 @@ class Fitting:
     def _subject(self, stage: Stage) -> None:
         path, has = f"stages.{stage.name}", stage.params
         say = self.reading.fault
+        if stage.verb == "search":
+            return
         if stage.verb == "train":
             if "net" not in has and not stage.of:
                 say("no-subject", path, "trains nothing. Write net: NET, or of: STAGE to continue from a model.")
@@ -160,7 +180,7 @@ class Fitting:
         if inside and isinstance(stage.leaf, LeafRef):
             path = f"stages.{stage.name}.{stage.verb}.{stage.leaf.name}.{key}"
         name = next((inner for inner, outer in WRITTEN.items() if outer == key), key)
-        grammar = key in GRAMMAR and key not in leaf.params
+        grammar = key in GRAMMAR and key not in leaf.params and stage.verb != "search"
         if not grammar and (name not in leaf.params or key in WRITTEN):
             known = (
                 [*RESERVED, *GRAMMAR] if stage.verb == "train" else [*RESERVED, *(k for k in GRAMMAR if k != "recipe")]
@@ -232,3 +252,7 @@ class Fitting:
             "kinds", f"stages.{stage.name}", f"{where}'{net.name}' takes {' or '.join(f'{kind}s' for kind in takes)}, "
             f"'{data.name}' gives {gives}s. {way} net and data as fields of one factor.", key=True,
         )  # fmt: skip
+
+
+def _example(study: Study, known: Mapping[str, Mapping[str, float | int]], one: Picked) -> Any:
+    return chosen_value(study, one, known[one.search])

@@ -20,6 +20,8 @@ def flat_table(plan: Plan, store: Store) -> tuple[list[str], Rows]:
     columns: dict[str, None] = {}
     parts = []
     for node in plan.nodes:
+        if node.inner:
+            continue
         record = readings.record(node.key)
         named = dict(_named(node.instance.stage, record.values, record.body["cost"])) if record else {}
         named[f"{node.instance.stage}.state"] = readings.state(node)

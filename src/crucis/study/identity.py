@@ -17,6 +17,7 @@ from .spec import LeafRef
 
 #: Rooms whose numbers a verb's leaves use; their revisions join that of the leaf.
 ROOMS = {"train": ("train", "data"), "measure": ("measure", "numerics", "data")}
+ROOMS["search"] = ("search",)
 ROOMS["perturb"] = ("measure", "numerics", "train", "data")
 
 ENTRY = "crucis-entry.txt"  # names the leaf's own file inside a folder of digested code

@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .. import shelf
 from ..errors import did_you_mean
+from .ablation import MAX_LEVELS, Ablation, is_ablation
 from .scalars import LABEL, NAME, bare, label_of, label_text, show
 from .spec import Factor, Level
 from .tree import BAD, Reading, has_bad
 
 RESERVED = ("seed", "at", "split")
-LATER = ("equal_volume", "leave_one_out", "add_one_in", "factorial", "fractional")
-_MAX_LEVELS = 2000
+LATER = ("equal_volume",)
 
 
 def check_name(name: str, path: str, reading: Reading) -> bool:
@@ -39,6 +40,7 @@ class Levels:
 
     reading: Reading
     used: frozenset[str]  # `factor.field` wherever the study writes it
+    folder: Path = Path()  # where own leaves are looked for
     factors: dict[str, Factor] = field(default_factory=dict)
     paths: dict[tuple[str, str], str] = field(default_factory=dict)  # (factor, label) -> path of the level
     generated: set[str] = field(default_factory=set)
@@ -193,12 +195,16 @@ class Levels:
             hint = did_you_mean(str(leaf), (*shelf.names("generators"), *LATER))
             self.reading.fault("unknown-name", f"{path}.generate", f"no generator '{bare(leaf)}'.{hint}")
             return
+        self.generated.add(path)
+        self.reading.places.setdefault(path, self.reading.place(path))
+        if is_ablation(leaf):
+            for arm, fields in Ablation(item, path, self.reading, self.folder).levels():
+                self._add(name, Level(f"{label}-{arm}" if label else arm, fields, fields), path, found)
+            return
         parts = self._parts(item, path)
         if parts is None:
             return
         base, varied, extra = parts
-        self.generated.add(path)
-        self.reading.places.setdefault(path, self.reading.place(path))
         try:
             rows = _entry(leaf)(varied)
         except ValueError as error:
@@ -233,7 +239,7 @@ class Levels:
                 self.reading.fault("no-label", f"{path}.{key}", "only numbers and words can be varied here.")
                 return None
             size *= len(value)
-        if not varied or size > _MAX_LEVELS:
+        if not varied or size > MAX_LEVELS:
             text = "nothing is varied. Write PARAMETER: [values]." if not varied else f"{size} levels are too many."
             self.reading.fault("bad-generator", path, text)
             return None

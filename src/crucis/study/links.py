@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .axes import axes_of, fixed
+from .axes import WINNER, axes_of, fixed
 from .matching import label_for, label_of
 from .spec import Dollar, Ref, Stage, Study
 
@@ -50,6 +50,8 @@ class Link:
     def __init__(self, study: Study, stage: Stage, factors: tuple[str, ...], role: str, ref: Ref, alive: Alive) -> None:
         self.study, self.ref, self.role, self.alive, self.factors = study, ref, role, alive, factors
         self.cause = f"stages.{stage.name}.of" + ("" if role == "of" else f".{role}")
+        if role.startswith(WINNER):
+            self.cause = f"stages.{stage.name}.winner_of"
         seeds = axes_of(study).seeds[ref.name]
         pinned = ref.axis("seed")
         self.seed = int(pinned) if isinstance(pinned, str) and pinned.isdigit() else None

@@ -152,7 +152,7 @@ class _Loader:
     def _study(self, raw: dict[str, Any], merged: merge.Merge) -> Study:
         reading = self.reading
         name = self._name(raw)
-        levels = Levels(reading, frozenset(re.findall(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*", repr(raw))))
+        levels = Levels(reading, frozenset(re.findall(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*", repr(raw))), self.folder)
         levels.read(raw.get("factors"))
         stages = Stages(reading, self.folder, levels.factors)
         stages.read(raw.get("stages"))

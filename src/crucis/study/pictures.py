@@ -10,9 +10,11 @@ from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
 from . import terrain
-from .plan import Node
+from .nodes import Node
+from .pictures_stats import critical_differences, profiles
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
+from .search_pictures import search_pictures
 
 _MOST_PANELS = 24
 #: What the values that are summed into a curve's band mean, for captions.
@@ -20,8 +22,12 @@ _BAND = "Lines are means over seeds, bands reach from the smallest to the larges
 
 
 def cell_label(readings: Readings, cell: Mapping[str, str]) -> str:
-    """The levels of a cell, without factors that have one level only."""
-    shown = [label for name, label in cell.items() if len(readings.study.factors[name].levels) > 1]
+    """The levels of a cell, without factors that have one level only; of a trial also its number."""
+    factors = readings.study.factors
+    shown = [
+        label if name in factors else f"{name} {label}"
+        for name, label in cell.items() if name not in factors or len(factors[name].levels) > 1
+    ]  # fmt: skip
     return ", ".join(shown) or ", ".join(cell.values()) or "all"
 
 
@@ -41,8 +47,10 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out.append(_curves(stage, groups))
     for result in results.values():
         out += _of_analysis(result)
+    out += search_pictures(readings)
     order = (
-        c.Retention, c.Scatter, c.Forest, c.Contour, c.Surface, c.Diagram, c.Barcode, c.Dots, c.Curves,
+        c.Retention, c.Scatter, c.Forest, c.Ranks, c.History, c.Slices, c.Parallel, c.Plane, c.Contour, c.Surface,
+        c.Diagram, c.Barcode, c.Dots, c.Curves,
     )  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 
@@ -51,7 +59,7 @@ def _stages(readings: Readings) -> dict[str, dict[str, list[Record]]]:
     """Stage -> cell in words -> records of its seeds that are ok, in the order of the plan."""
     out: dict[str, dict[str, list[Record]]] = {}
     for node in readings.plan.nodes:
-        record = readings.record(node.key)
+        record = None if node.inner else readings.record(node.key)
         if record is not None and record.outcome == "ok":
             label = cell_label(readings, node.instance.cell)
             out.setdefault(node.instance.stage, {}).setdefault(label, []).append(record)
@@ -120,9 +128,12 @@ def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
     if result.verb == "correlate":
         yield from _scatter(result, rows)
     elif result.verb == "compare":
-        yield _forest(result, rows)
+        yield from _forests(result, rows)
+        yield from critical_differences(result, rows)
     elif result.verb == "describe":
         yield from _dots(result, rows)
+        if "iqm" in result.leaves:
+            yield from profiles(result, rows)
 
 
 def _axis_text(axes: Mapping[str, str], *without: str) -> str:
@@ -183,33 +194,57 @@ def _estimate(row: ResultRow, name: str) -> c.Estimate | c.Absent:
     return c.Estimate(value, row.values.get("low"), row.values.get("high"))
 
 
-def _forest(result: AnalysisResult, rows: Sequence[ResultRow]) -> c.Figure:
-    effects = tuple(
+def _forests(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
+    """Differences around 0 (ratios around 1), and probabilities of improvement around 0.5 in a picture of their own."""
+    chance = [row for row in rows if _is_chance(result, row)]
+    rest = [row for row in rows if not _is_chance(result, row)]
+    if rest:
+        ratio = result.units.get("effect") == "ratio"
+        yield c.Figure(
+            f"{result.name}-effects", f"{result.name}: {'ratios' if ratio else 'differences'} with their intervals",
+            c.Forest(_effects(rest), c.Axis("effect", _unit(result, rest)), 1.0 if ratio else 0.0),
+            f"Mean difference over pairs of equal seeds with its {result.confidence:.0%} interval. n: pairs present of "
+            "pairs planned.", exploratory=result.exploratory,
+        )  # fmt: skip
+    if chance:
+        yield c.Figure(
+            f"{result.name}-improvement", f"{result.name}: probabilities of improvement",
+            c.Forest(_effects(chance), c.Axis("probability that a run is larger", low=0.0, high=1.0), 0.5),
+            f"How often a run of the first level is larger than a run of the second, mean over tasks, with its "
+            f"{result.confidence:.0%} interval; 0.5 means no difference. n: pairs present of pairs planned.",
+            exploratory=result.exploratory,
+        )  # fmt: skip
+
+
+def _is_chance(result: AnalysisResult, row: ResultRow) -> bool:
+    return row.axes.get("method", result.leaves[0]) == "improvement"
+
+
+def _unit(result: AnalysisResult, rows: Sequence[ResultRow]) -> str:
+    return "" if any(_is_chance(result, row) for row in rows) else result.units.get("effect", "")
+
+
+def _effects(rows: Sequence[ResultRow]) -> tuple[c.Effect, ...]:
+    return tuple(
         c.Effect(_axis_text(row.axes), _estimate(row, "effect"), says=f"n = {row.n} of {row.n_planned}") for row in rows
     )
-    unit = result.units.get("effect", "")
-    return c.Figure(
-        f"{result.name}-effects", f"{result.name}: differences with their intervals",
-        c.Forest(effects, c.Axis("effect", unit)),
-        f"Mean difference over pairs of equal seeds with its {result.confidence:.0%} interval. n: pairs present of "
-        "pairs planned.", exploratory=result.exploratory,
-    )  # fmt: skip
 
 
 def _dots(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
     groups: dict[str, list[ResultRow]] = {}
     for row in rows:
         groups.setdefault(row.axes.get("metric", result.name), []).append(row)
+    middle = "interquartile mean" if result.leaves == ("iqm",) else "mean"
     for metric, members in groups.items():
         clouds = tuple(
             c.Cloud(_axis_text(row.axes, "metric") or metric, list(map(float, row.data.get("x", ()))),
-                    _estimate(row, "mean"))
+                    _estimate(row, "iqm" if "iqm" in row.values else "mean"))
             for row in members
         )  # fmt: skip
         yield c.Figure(
             f"{result.name}-{metric.replace('.', '-').replace('@', '-').replace('=', '-')}", f"{result.name}: {metric}",
             c.Dots(clouds, c.Axis(metric, result.units.get("mean", ""))),
-            f"Every dot is one value; beside them the mean with its {result.confidence:.0%} interval.",
+            f"Every dot is one value; beside them the {middle} with its {result.confidence:.0%} interval.",
             main=False, exploratory=result.exploratory,
         )  # fmt: skip
 

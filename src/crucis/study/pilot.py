@@ -15,7 +15,7 @@ from ..engine import machine
 from ..engine.steps import Step
 from ..records import Result
 from .cost import likeness
-from .plan import Node
+from .nodes import Node
 from .session import Session
 
 SHORT, LONG = 5, 25  # optimiser steps: the difference gives the cost of one, the shorter run that of starting up

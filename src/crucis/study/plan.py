@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,18 @@ from ..canon import step_key
 from ..data.open import Info, describe
 from ..data.view import view_size
 from ..engine.steps import Step
+from ..engine.store import Store
 from ..errors import CrucisError
+from ..lengths import Length
 from ..train import recipes, settings
+from .axes import WINNER
 from .binding import Bound, bind
 from .design import Instance, InstanceRef, instances
 from .expressions import references
 from .identity import Code, leaf_identity, revision, without_defaults
+from .nodes import Facts, Node, Place, checkpoint, checkpoint_spec, place_of
 from .spec import LeafRef, Ref, Stage, Study
+from .trials import Hunt, hunt, settled
 
 _GRAMMAR_KEYS = ("net", "data", "view", "split", "recipe")
 _AT_CHECKPOINTS = ("accuracy", "loss")  # columns of checkpoint records
@@ -42,54 +47,6 @@ class Circumstance:
 
 
 @dataclass
-class Facts:
-    """What later steps need to know of a stage that leaves a model."""
-
-    net: dict[str, Any]
-    data: dict[str, Any]
-    info: Info
-    per_epoch: int
-    total: int
-    select: str | None
-    verb: str
-    depths: Mapping[str, int]
-    training: dict[str, Any]  # spec of the training step that the model comes from
-
-
-@dataclass
-class Node:
-    """One planned step with what made it."""
-
-    instance: Instance
-    spec: dict[str, Any]
-    key: str
-    inputs: dict[str, str | list[str]]
-    bound: Bound
-    origin: Mapping[str, str]
-    facts: Facts | None = None
-    marks: dict[str, str] = field(default_factory=dict)  # optimiser step or "best" -> checkpoint key
-    read: set[str] = field(default_factory=set)  # those of the marks whose columns are read, without a step on them
-    models: dict[str, Any] = field(default_factory=dict)  # role -> how to rebuild the model (a list when pooled)
-    sealed: bool = False
-    group: str | None = None
-
-    @property
-    def label(self) -> str:
-        """For people: stage, levels, seed."""
-        cell = " ".join(self.instance.cell.values())
-        seed = "" if self.instance.seed is None else f" seed {self.instance.seed}"
-        return f"{self.instance.stage}{' ' + cell if cell else ''}{seed}"
-
-
-Place = tuple[str, tuple[tuple[str, str], ...], int | None]
-
-
-def place_of(item: Instance | InstanceRef) -> Place:
-    """A hashable name for an instance of a stage."""
-    return item.stage, tuple(sorted(item.cell.items())), item.seed
-
-
-@dataclass
 class Plan:
     """A study's steps, ready for the engine."""
 
@@ -100,6 +57,7 @@ class Plan:
     sources: dict[str, dict[str, Any]]
     circumstance: Circumstance
     infos: dict[str, Info]
+    hunts: tuple[Hunt, ...] = ()
 
     @cached_property
     def by_place(self) -> dict[Place, Node]:
@@ -114,19 +72,22 @@ class Plan:
     def steps(self, stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None) -> list[Step]:
         """The engine's steps, topological, each key once; `stages` and `cells` restrict to a part of the plan.
 
-        What a chosen step needs is chosen too.
+        What a chosen step needs is chosen too. Steps that wait for a search are not among them.
         """
-        chosen = self.nodes
-        if stages or cells:
-            chosen = self.with_inputs([n for n in self.nodes if _in_part(n, stages, cells or {})])
-        return self.steps_of(chosen)
+        return self.steps_of(self.part(stages, cells))
+
+    def part(self, stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None) -> list[Node]:
+        """The nodes of a part of the plan, with those that they need."""
+        if not stages and not cells:
+            return self.nodes
+        return self.with_inputs([n for n in self.nodes if _in_part(n, stages, cells or {})])
 
     def steps_of(self, nodes: list[Node]) -> list[Step]:
         """The engine's steps of these nodes, each key once."""
         seen: set[str] = set()
         out = []
         for node in nodes:
-            if node.key not in seen:
+            if node.key not in seen and not node.pending:
                 seen.add(node.key)
                 out.append(self._step(node))
         return out
@@ -134,6 +95,11 @@ class Plan:
     def with_inputs(self, wanted: list[Node]) -> list[Node]:
         """The nodes and all that they rest on, in the order of the plan."""
         keep = {node.key for node in wanted}
+        searches = {node.owner for node in wanted}
+        for node in reversed(self.nodes):  # all that a search does belongs together
+            if node.owner in searches or node.key in keep:
+                searches |= set(self.study.stages[node.owner].winners)
+                keep |= {node.key} if self.study.stages[node.owner].verb == "search" else set()
         publisher = {key: node.key for node in self.nodes for key in node.marks.values()}
         for node in reversed(self.nodes):
             if node.key in keep:
@@ -166,16 +132,17 @@ class Plan:
 
 
 def _in_part(node: Node, stages: tuple[str, ...], cells: Mapping[str, tuple[str, ...]]) -> bool:
-    if stages and node.instance.stage not in stages:
+    if stages and node.owner not in stages:
         return False
     return all(node.instance.cell.get(name, labels[0]) in labels for name, labels in cells.items())
 
 
-class _Planner:
+class Planner:
     """Builds nodes one instance at a time; remembers what seeds share."""
 
-    def __init__(self, study: Study, circumstance: Circumstance) -> None:
-        self.study, self.circumstance = study, circumstance
+    def __init__(self, study: Study, circumstance: Circumstance, store: Store | None) -> None:
+        self.study, self.circumstance, self.store = study, circumstance, store
+        self.hunts: dict[Place, Hunt] = {}
         self.code = Code(study.folder)
         self.sources: dict[str, dict[str, Any]] = {}
         self.infos: dict[str, Info] = {}
@@ -184,10 +151,11 @@ class _Planner:
         self._shared: dict[Any, Any] = {}
 
     def build(self) -> Plan:
+        """The whole plan."""
         found, excluded = instances(self.study)
         for instance in found:
             try:
-                self.nodes[place_of(instance)] = self._node(instance)
+                self.nodes[place_of(instance)] = self.node(instance)
             except (ValueError, LookupError, OSError) as error:
                 if isinstance(error, KeyError):
                     raise
@@ -201,6 +169,7 @@ class _Planner:
             self.sources,
             self.circumstance,
             self.infos,
+            tuple(self.hunts.values()),
         )
 
     def _read_checkpoints(self) -> None:
@@ -252,21 +221,51 @@ class _Planner:
 
     # -- one instance -----------------------------------------------------------------------------------------
 
-    def _node(self, instance: Instance) -> Node:
+    def node(self, instance: Instance) -> Node:
+        """The planned step of an instance of a stage."""
         stage = self.study.stages[instance.stage]
-        memo = (instance.stage, tuple(sorted(instance.cell.items())))
-        if memo not in self._shared:
-            self._shared[memo] = bind(self.study, stage, instance.cell)
-        bound: Bound = self._shared[memo]
-        parents = {role: self._parents(value) for role, value in instance.inputs.items()}
+        stage, cell, waits, lost = settled(self, stage, instance)
+        reads = {role: value for role, value in instance.inputs.items() if not role.startswith(WINNER)}
+        instance = replace(instance, inputs=reads)
+        bound, memo = self.bound(stage, instance.cell, cell)
+        parents = self.parents(reads)
+        for node in [node for group in parents.values() for node, _ in group]:
+            waits, lost = waits or node.waits, lost or node.lost
+        if stage.verb == "search":
+            return hunt(self, instance, stage, bound, parents, (waits, lost))
         if stage.verb == "train":
-            return self._train(instance, stage, bound, parents, memo)
-        return self._measure(instance, stage, bound, parents)
+            made = self.train(instance, stage, bound, parents, memo)
+        else:
+            made = self._measure(instance, stage, bound, parents)
+        return made.waiting(waits, lost)
 
-    def _parents(self, value: Any) -> list[tuple[Node, InstanceRef]]:
-        return [(self.nodes[place_of(ref)], ref) for ref in (value if isinstance(value, list) else [value])]
+    def length(self, bound: Bound) -> Length:
+        """How long a training is, from what is written, its recipe, or its leaf."""
+        given = bound.params
+        written = {name: value for name, value in given.items() if name not in _GRAMMAR_KEYS}
+        params = recipes.with_recipe(given["recipe"], written)[0] if "recipe" in given else written
+        full = {**_defaults(shelf.leaf("train", "supervised")), **_defaults(bound.leaf), **params}
+        return Length.parse(str(full["length"]))
 
-    def _train(self, instance: Instance, stage: Stage, bound: Bound, parents: Any, memo: Any) -> Node:
+    def bound(
+        self, stage: Stage, cell: Mapping[str, str], winners: Mapping[str, str] | None = None
+    ) -> tuple[Bound, Any]:
+        """The stage bound in a cell, and what its seeds share is remembered by."""
+        chosen = repr((stage.params, stage.leaf)) if stage.winners or stage.name not in self.study.stages else ""
+        memo = (stage.name, tuple(sorted(cell.items())), chosen)
+        if memo not in self._shared:
+            self._shared[memo] = bind(self.study, stage, cell, winners)
+        return self._shared[memo], memo
+
+    def parents(self, inputs: Mapping[str, Any]) -> dict[str, list[tuple[Node, InstanceRef]]]:
+        """Role -> the nodes that an instance works on, each with the reference to it."""
+        return {
+            role: [(self.nodes[place_of(ref)], ref) for ref in (value if isinstance(value, list) else [value])]
+            for role, value in inputs.items()
+        }
+
+    def train(self, instance: Instance, stage: Stage, bound: Bound, parents: Any, memo: Any) -> Node:
+        """The step of a training."""
         parent: Facts | None = parents["of"][0][0].facts if "of" in parents else None
         memo = (*memo, "train", parent and (parent.net, parent.data, dict(parent.depths)).__repr__())
         if memo not in self._shared:
@@ -301,7 +300,7 @@ class _Planner:
         depth = depths.get("train", 0)
         base = {
             "kind": f"train/{'file' if bound.leaf.own else bound.leaf.name}",
-            **self._leaf(bound, stage.verb), "params": without_defaults(bound.leaf, params, self.code),
+            **self.leaf(bound, stage.verb), "params": without_defaults(bound.leaf, params, self.code),
             "net": net, "data": data, "depth": depth, "determinism": self.circumstance.determinism, "inputs": {},
         }  # fmt: skip
         depths["train"] = depth + 1
@@ -310,7 +309,8 @@ class _Planner:
         )
         return facts, origin, base
 
-    def _leaf(self, bound: Bound, verb: str) -> dict[str, Any]:
+    def leaf(self, bound: Bound, verb: str) -> dict[str, Any]:
+        """What a spec says of a stage's leaf."""
         if not bound.leaf.own:
             return {"revision": revision(bound.leaf, verb)}
         return {"source": self.code.digest(bound.leaf.name), "revision": revision(bound.leaf, verb)}
@@ -321,7 +321,7 @@ class _Planner:
         parent: Facts | None = next((p[0][0].facts for p in parents.values() if p[0][0].facts), None)
         spec: dict[str, Any] = {
             "kind": f"{stage.verb}/{'file' if bound.leaf.own else bound.leaf.name}",
-            **self._leaf(bound, stage.verb),
+            **self.leaf(bound, stage.verb),
             "params": without_defaults(bound.leaf, params, self.code),
             "inputs": {},
         }
@@ -406,51 +406,6 @@ def _typed(leaf: shelf.Leaf, name: str, value: Any) -> Any:
     return [_typed(leaf, name, item) for item in value] if isinstance(value, list) else value
 
 
-def checkpoint_step(at: str, per_epoch: int, total: int) -> int:
-    """The optimiser step that `50%`, `12epochs` or `500steps` names.
-
-    Raises:
-        ValueError: beyond the end of the training.
-    """
-    if at.endswith("%"):
-        step = round(float(at[:-1]) / 100 * total)
-    elif at.endswith("epochs"):
-        step = int(at.removesuffix("epochs")) * per_epoch
-    elif at.endswith("steps"):
-        step = int(at.removesuffix("steps"))
-    else:
-        raise ValueError(f"@at={at}: write 0% to 100%, best, last, 12epochs or 500steps")
-    if step > total:
-        raise ValueError(f"@at={at} is step {step}, but the training has {total} steps")
-    return step
-
-
-def checkpoint(node: Node, at: str) -> tuple[str, bool]:
-    """The key of a training step's checkpoint, and whether it is a record; notes on the node that it is wanted.
-
-    Raises:
-        ValueError: no such checkpoint.
-    """
-    facts = node.facts
-    if facts is None or at == "last":
-        return node.key, True
-    mark: int | str = "best" if at == "best" else checkpoint_step(at, facts.per_epoch, facts.total)
-    if mark == "best" and facts.select is None:
-        stage = node.instance.stage
-        raise ValueError(f"'{stage}' has no best checkpoint, because it names no 'select'. Add select: accuracy to it")
-    if mark == facts.total:
-        return node.key, True
-    key = step_key(checkpoint_spec(node, mark))
-    if mark != 0:
-        node.marks[str(mark)] = key
-    return key, mark != 0
-
-
-def checkpoint_spec(node: Node, mark: int | str) -> dict[str, Any]:
-    """What identifies a checkpoint record: the training and the optimiser step, or `best`."""
-    return {"kind": "at", "of": node.key, "at": mark if mark == "best" else int(mark)}
-
-
 def all_references(study: Study) -> list[Ref]:
     """Every reference to a column that `derive`, the analyses and the claims make."""
     out: list[Ref] = []
@@ -464,13 +419,16 @@ def all_references(study: Study) -> list[Ref]:
     return out
 
 
-def make_plan(study: Study, circumstance: Circumstance | None = None) -> Plan:
+def make_plan(study: Study, circumstance: Circumstance | None = None, store: Store | None = None) -> Plan:
     """All steps of a study with their keys. Linear in the number of instances; loads no data that is described already.
+
+    With searches the plan is a function of the study and of what the store holds: their trials become known generation
+    by generation, and what works on a winner gets its key when the search has one. Without a store nothing is done yet.
 
     Raises:
         PlanError: a cell that cannot be planned (a data set that is not there, a checkpoint beyond the end ...).
     """
-    return _Planner(study, circumstance or Circumstance()).build()
+    return Planner(study, circumstance or Circumstance(), store).build()
 
 
-__all__ = ["Circumstance", "Node", "Plan", "PlanError", "checkpoint_step", "make_plan", "place_of"]
+__all__ = ["Circumstance", "Plan", "PlanError", "make_plan"]

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from ..stats import power as stats
 from .analyse import family_of, tasks_of, wild
+from .attainable import smallest_p
 from .columns import Book, book_of
+from .outcomes import field_labels, members
 from .spec import Analysis, Ref, Study
 from .table import Point
 
@@ -17,12 +19,17 @@ _KNOWN = {
     ("compare", "paired_t"): "t",
     ("compare", "permutation"): "flip",
     ("compare", "wilcoxon"): "rank",
+    ("compare", "welch"): "sides",
+    ("compare", "improvement"): "swap",
+    ("compare", "friedman"): "orders",
     ("correlate", "spearman"): "spearman",
     ("correlate", "partial_spearman"): "spearman",
     ("correlate", "kendall"): "kendall",
     ("correlate", "pearson"): "pearson",
 }
-_PAIRS = ("t", "flip", "rank")
+_PAIRS = ("t", "flip", "rank", "sides", "swap", "orders")
+#: The effect for which the plan says the power, in standard deviations.
+TYPICAL = 1.5
 _SYMBOL = {"spearman": "rho", "kendall": "tau", "pearson": "r"}
 
 
@@ -74,6 +81,7 @@ class Power:
             differences over seeds, for correlations a true |coefficient|; None if nothing can be.
         significant: correlations: smallest |coefficient| that would be significant; None if none could.
         smallest_p: smallest p that the test can give at n.
+        at_typical: power at a true effect of `TYPICAL` deviations; None where no formula gives it.
     """
 
     analysis: str
@@ -87,6 +95,7 @@ class Power:
     significant: float | None
     smallest_p: float
     text: str
+    at_typical: float | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -109,7 +118,7 @@ def design_power(study: Study, plan: Planned) -> list[Power]:
         for leaf in analysis.leaves:
             kind = _KNOWN.get((analysis.verb, leaf.name))
             if kind:
-                out.append(_power(analysis, leaf.name, kind, counts[analysis.name], size))
+                out.append(_power(analysis, leaf.name, kind, counts[analysis.name], size, _levels(source, analysis)))
     return out
 
 
@@ -138,25 +147,61 @@ def _classes(source: _Counts, refs: Sequence[Ref]) -> list[list[Ref]]:
     return list(out.values())
 
 
-def _power(analysis: Analysis, method: str, kind: str, counts: Sequence[int], size: int) -> Power:
+def _levels(source: _Counts, analysis: Analysis) -> int:
+    """Levels of the treated factor, as far as the filters leave them; 2 where there is none."""
+    if not analysis.between:
+        return 2
+    of = members(source.book, analysis, analysis.of)
+    return max(2, len(field_labels(source.study, of, analysis.between)))
+
+
+def power_at(analysis: Analysis, method: str, n: int, effect: float, tests: int = 1) -> float | None:
+    """Probability that a comparison of n rows finds a true effect at the level that its correction leaves one test.
+
+    Args:
+        analysis: its confidence and correction count.
+        method: the leaf; None comes back for one whose power has no formula.
+        n: pairs.
+        effect: in standard deviations of the paired differences (`welch`: of one side).
+        tests: tests in the family.
+    """
+    kind = _KNOWN.get((analysis.verb, method), "")
+    alpha = round(1.0 - analysis.confidence, 12) / (1 if analysis.correction == "none" else tests)
+    return _found(kind, n, effect, alpha)
+
+
+def _found(kind: str, n: int, effect: float, alpha: float) -> float | None:
+    if kind == "sides":
+        return stats.power_sides(n, effect, alpha)
+    return stats.power_pairs(n, effect, alpha, kind) if kind in ("t", "flip", "rank") else None
+
+
+def _detectable(kind: str, n: int, alpha: float) -> float | None:
+    if kind == "rank":
+        return stats.detectable_ranks(n, alpha)
+    if kind == "sides":
+        return stats.detectable_sides(n, alpha)
+    return stats.detectable_pairs(n, alpha, exact=kind == "flip") if kind in ("t", "flip") else None
+
+
+def _power(analysis: Analysis, method: str, kind: str, counts: Sequence[int], size: int, levels: int) -> Power:
     n, most = min(counts), max(counts)
     alpha = round(1.0 - analysis.confidence, 12) / (1 if analysis.correction == "none" else size)
     given = len(analysis.given) if method.startswith("partial") else 0
     if kind in _PAIRS:
-        ranked = kind == "rank"
-        detectable = stats.detectable_ranks(n, alpha) if ranked else stats.detectable_pairs(n, alpha, exact=kind != "t")
-        least = 2.0 ** (1 - n) if ranked else stats.attainable_flip(n)
-        significant, smallest = None, least if kind != "t" and n else 0.0
+        detectable = _detectable(kind, n, alpha)
+        significant, smallest = None, smallest_p(method, n, levels) if n else 0.0
     else:
         detectable = stats.detectable_correlation(n, alpha, kind, given)
         significant = stats.significant_correlation(n, alpha, kind, given)
         smallest = stats.attainable_correlation(n, kind, given)
     head = f"{analysis.name} ({method}): {_tests(len(counts), size, analysis.correction)}, {_rows(kind, n, most)}: "
-    tail = _pairs_text(detectable, smallest, alpha) if kind in _PAIRS else ""
+    found = _found(kind, n, TYPICAL, alpha)
+    tail = _pairs_text(kind, n, detectable, smallest, alpha, found) if kind in _PAIRS else ""
     tail = tail or _units_text(_SYMBOL.get(kind, ""), detectable, significant, smallest, alpha)
     return Power(
         analysis.name, method, n, most, size, analysis.correction, alpha, detectable, significant, smallest,
-        head + tail,
+        head + tail, found,
     )  # fmt: skip
 
 
@@ -173,14 +218,17 @@ def _rows(kind: str, n: int, most: int) -> str:
     return text if n == most else f"{text} (up to {most})"
 
 
-def _pairs_text(detectable: float | None, smallest: float, alpha: float) -> str:
-    if detectable is None and smallest > alpha:
+def _pairs_text(kind: str, n: int, detectable: float | None, smallest: float, alpha: float, found: float | None) -> str:
+    if smallest > alpha:
         return f"no two-sided p below {smallest:.3g} exists, so {alpha:.3g} is out of reach; add seeds or use paired_t."
-    if detectable is None:
+    if n < 2:
         return "too few pairs for any test; add seeds."
+    if detectable is None or found is None:
+        return f"the smallest p is {smallest:.3g} (level {alpha:.3g}); how large an effect it finds has no formula."
+    what = "one side, pairing by seed left unused" if kind == "sides" else "the paired differences"
     return (
-        f"80 % power from a mean difference of {detectable:.2f} standard deviations of the paired differences "
-        f"(level {alpha:.3g})."
+        f"80 % power from a mean difference of {detectable:.2f} standard deviations of {what} "
+        f"(level {alpha:.3g}); power at {TYPICAL:g} deviations: {found:.2f}."
     )
 
 

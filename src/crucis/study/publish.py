@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..report import content as c
-from ..stats.describe import summary
-from ..stats.table import Sample
-from . import registry
+from . import account, checklist, registry
+from .confounding import foreseen
 from .gates.page import shown
 from .pictures import association, cell_label, figures
-from .plan import Node, Plan
-from .power import design_power
+from .plan import Plan
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
+from .stage_tables import stage_table
 from .table import Missing
+from .verdict_words import VERDICT, judged, verdict_words
 
 _STATES = ("ok", "refused", "diverged", "failed", "sealed", "missing")
 _HOLDS = {"true": "holds", "false": "fails", "unknown": "cannot tell"}
@@ -41,11 +40,13 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         gates=shown(conclusion.gates),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
-        power=tuple(str(line) for line in design_power(study, session.plan)),
+        power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
-        stages=tuple(filter(None, (_stage_table(readings, name) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=_environment(readings),
-        cost=_cost(readings), commands=_commands(session),
+        stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
+        limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
+        cost=account.cost(readings), commands=account.commands(session),
+        checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
+        settings=tuple(c.Setting(*line) for line in checklist.settings(session)),
     )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def _design(readings: Readings) -> c.Design:
     plan = readings.plan
     stages, problems = [], []
     for name in plan.study.stages:
-        nodes = list({node.key: node for node in plan.nodes if node.instance.stage == name}.values())
+        nodes = list({node.key: node for node in plan.nodes if node.owner == name}.values())
         counts = Counter(readings.state(node) for node in nodes)
         stages.append(c.StageCount(name, _what(plan, name), len(nodes), **{s: counts[s] for s in _STATES}))
         problems += [
@@ -191,7 +192,7 @@ _AXIS_WORDS = {
     ("compare", "metric"): "the column that is compared",
     ("compare", "against"): "the level it is compared with",
 }
-_HIDDEN = {"n_planned", "min", "max", "se", "dz"}
+_HIDDEN = {"n_planned", "min", "max", "se", "dz", "better", "worse", "equivalent", "inconclusive", "more_pairs"}
 
 
 def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]) -> c.Analysis:
@@ -205,10 +206,11 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     axes = list(result.axes)
     columns = (
         *(c.Column(axis, says=_AXIS_WORDS.get((result.verb, axis), "")) for axis in axes),
+        *([c.Column("verdict", says=VERDICT)] if judged(result) else []),
         *(c.Column(name, _kind(name, intervals), _unit(result, name)) for name in shown if name != "n"),
         c.Column("n", "n", says="observations present, of those planned"),
     )
-    rows = tuple(_row(row, axes, shown, intervals) for row in result.rows)
+    rows = tuple(_row(row, axes, shown, intervals, judged(result)) for row in result.rows)
     absent = {item.order: item for row in result.rows for item in row.missing}
     missing = tuple(map(_hole, absent.values()))
     family = (
@@ -261,9 +263,11 @@ def _unit(result: AnalysisResult, name: str) -> str:
 
 
 def _row(
-    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any]
-) -> c.Row:  # fmt: skip
+    row: ResultRow, axes: Sequence[str], shown: Sequence[str], intervals: Mapping[str, Any], judged: bool
+) -> c.Row:
     cells: list[c.Cell] = [row.axes.get(axis, "") for axis in axes]
+    if judged:
+        cells.append(verdict_words(row))
     for name in shown:
         if name == "n":
             continue
@@ -295,13 +299,32 @@ def _sentence(result: AnalysisResult) -> str:
         best = max(rows, key=lambda row: abs(row.values.get(name) or 0.0))
         return f"Strongest association: {', '.join(best.axes.values())}: {association(result, best)}."
     if result.verb == "compare":
-        best = max(rows, key=lambda row: abs(row.values.get("effect") or 0.0))
+        first = next(row for row in rows).axes.get("method")
+        best = max((row for row in rows if row.axes.get("method") == first), key=_distance)
         v = best.values
-        return f"Largest difference: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
-               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs."  # fmt: skip
+        return f"{_largest(best)}: {', '.join(best.axes.values())}: {_number(v.get('effect'))} " \
+               f"[{_number(v.get('low'))}, {_number(v.get('high'))}], n = {best.n} pairs{_says(best)}."  # fmt: skip
     if result.verb == "describe" and len(rows) <= 6:
-        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(row.values.get('mean'))}" for row in rows)
+        return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(_middle(row))}" for row in rows)
     return f"{len(rows)} rows."
+
+
+def _largest(row: ResultRow) -> str:
+    return "Clearest probability of improvement" if "tasks" in row.values else "Largest difference"
+
+
+def _distance(row: ResultRow) -> float:
+    """How far an effect lies from no difference."""
+    return abs((row.values.get("effect") or 0.0) - (0.5 if "tasks" in row.values else 0.0))
+
+
+def _middle(row: ResultRow) -> float | None:
+    return row.values.get("iqm" if "iqm" in row.values else "mean")
+
+
+def _says(row: ResultRow) -> str:
+    words = verdict_words(row)
+    return f": {words}" if words else ""
 
 
 def _number(value: float | None) -> str:
@@ -321,61 +344,14 @@ _METHODS = {
     "kendall": "Kendall's tau-b of cell means over seeds; interval by Fisher's z with Fieller's variance.",
     "pearson": "Pearson's correlation of cell means over seeds; interval by Fisher's z.",
     "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
+    "improvement": "Probability that a run beats a run, mean over tasks; p from swapping the values of pairs, exact.",
+    "iqm": "Interquartile mean of runs and tasks; stratified bootstrap.",
     "summary": "Mean with Student's t interval; median by order statistics.",
 }
 
 
 def _method(result: AnalysisResult) -> str:
     return " ".join(dict.fromkeys(_METHODS.get(leaf, "As the study's own file defines.") for leaf in result.leaves))
-
-
-# -- stage tables -------------------------------------------------------------------------------------------------
-
-
-def _stage_table(readings: Readings, stage: str) -> c.StageTable | None:
-    groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
-    names: dict[str, str] = {}
-    for node in readings.plan.nodes:
-        if node.instance.stage == stage:
-            record = readings.record(node.key)
-            groups[cell_label(readings, node.instance.cell)].append((node, record))
-            for name, about in node.bound.leaf.columns.items():
-                if about.get("headline") or name in ("parameters", "train_accuracy"):
-                    names[name] = about.get("unit", "")
-    present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
-    if not present:
-        return None
-    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
-               c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
-    rows, missing = [], []
-    for label, group in groups.items():
-        cells = [_mean(_scalars(group, name)) for name in present]
-        ok = sum(record is not None and record.outcome == "ok" for _, record in group)
-        keys = tuple(record.key for _, record in group if record is not None)
-        rows.append(c.Row((label, *cells, ok if ok == len(group) else f"{ok} of {len(group)}"), keys))
-        missing += [
-            f"{label}, seed {node.instance.seed}: {readings.state(node)}" for node, _ in group
-            if readings.state(node) != "ok"
-        ]  # fmt: skip
-    return c.StageTable(
-        stage, _what(readings.plan, stage), c.Table(columns, tuple(rows)),
-        ("Mean over seeds with its 95 % interval (Student's t, which knows no bounds and may pass 0 or 1).",),
-        tuple(missing),
-    )  # fmt: skip
-
-
-def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
-    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
-    return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-
-
-def _mean(values: list[float]) -> c.Cell:
-    if not values:
-        return c.Absent("missing")
-    if min(values) == max(values):
-        return c.Estimate(values[0])
-    found = summary.estimate(Sample(values))  # type: ignore[arg-type]
-    return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
 
 
 # -- the rest -----------------------------------------------------------------------------------------------------
@@ -406,47 +382,7 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
 
 def _sources(readings: Readings) -> tuple[c.Source, ...]:
     return tuple(
-        c.Source(key, node.instance.stage, cell_label(readings, node.instance.cell), node.instance.seed,
-                 readings.state(node))
+        c.Source(key, node.owner, cell_label(readings, node.instance.cell), node.instance.seed, readings.state(node))
         for key, node in list(readings.plan.by_key.items())[:_MAX_SOURCES]
         if readings.record(key) is not None
     )  # fmt: skip
-
-
-def _environment(readings: Readings) -> tuple[c.Fact, ...]:
-    blocks: dict[str, tuple[dict[str, Any], int]] = {}
-    for key in readings.plan.by_key:
-        record = readings.record(key)
-        if record is not None:
-            block = record.body.get("numerics", {})
-            name = str(block.get("hash", ""))
-            blocks[name] = (block, blocks.get(name, (block, 0))[1] + 1)
-    out = []
-    for number, (block, count) in enumerate(sorted(blocks.values(), key=lambda item: -item[1]), 1):
-        words = ", ".join(f"{k} {v}" for k, v in sorted(block.items()) if k != "hash" and v != "")
-        out.append(c.Fact(f"numerics {number} ({count} records)", words))
-    return tuple(out)
-
-
-def _cost(readings: Readings) -> tuple[c.Cost, ...]:
-    out = []
-    for stage in readings.study.stages:
-        records = [
-            record
-            for node in readings.plan.by_key.values()
-            if node.instance.stage == stage and (record := readings.record(node.key)) is not None
-        ]
-        if records:
-            seconds = sum(float(record.body["cost"]["wall_s"]) for record in records)
-            stored = sum(int(file["bytes"]) for record in records for file in record.body["files"].values())
-            out.append(c.Cost(stage, len(records), seconds, stored))
-    return tuple(out)
-
-
-def _commands(session: Session) -> tuple[str, ...]:
-    study = session.study
-    name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
-    tail = f" --preset {study.preset}" if study.preset else ""
-    overrides = {change.path: change for change in study.changes if change.how == "--set"}
-    tail += "".join(f" --set '{path}={_flow(change.now)}'" for path, change in overrides.items())
-    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")

@@ -10,7 +10,7 @@ from .expressions import COMPARISONS, OVER, render
 from .spec import Binary, Call, Column, Expression, Number, Ref, Unary
 
 #: Units that are pure numbers and may be added to one another; "1" goes with everything that has no dimension.
-PURE = frozenset({"1", "fraction", "ratio", "probability", "sd"})
+PURE = frozenset({"1", "fraction", "ratio", "probability", "probability of improvement", "sd"})
 _SAME = {"loss": "nats", "percent": "fraction"}
 _ALWAYS = {"<": lambda a, b: a[1] < b[0], "<=": lambda a, b: a[1] <= b[0]}
 _TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">="}

@@ -8,7 +8,8 @@ from typing import Any
 from ..engine.store import Store
 from ..records import Record
 from . import design
-from .plan import Node, Plan, checkpoint
+from .nodes import Node, checkpoint
+from .plan import Plan
 from .spec import Dollar, Ref
 from .table import Point
 
@@ -45,7 +46,9 @@ class Readings:
         """`ok`, `refused`, `diverged`, `failed`, `sealed` or `missing`."""
         if node.key not in self._states:
             record = self.record(node.key)
-            if record is not None:
+            if node.lost:
+                state = "refused"
+            elif record is not None:
                 state = record.outcome
             elif node.sealed and not self.plan.circumstance.unsealed:
                 state = "sealed"
@@ -66,6 +69,8 @@ class Readings:
 
     def why(self, node: Node) -> str:
         """Why a step has no usable value, in words; empty if it simply has not run."""
+        if node.lost:
+            return node.lost
         record = self.record(node.key)
         if record is not None:
             return str((record.body.get("reason") or {}).get("text", ""))
@@ -127,13 +132,14 @@ class Readings:
             return [Point(axes, seed, None, state, key, why=self.why(node))]
         numerics = record.body.get("numerics", {}).get("hash", "")
         value, spread = column_value(record, ref.column or "", fixed)
+        left = record.body.get("notes", {}).get("left_out", {}).get(ref.column, "")  # why a leaf gave no such column
         out = []
         for labels, number, se in _leaves(value, spread, self._own_axes(node, ref), fixed):
             present = isinstance(number, (int, float)) and not isinstance(number, bool)
             out.append(
                 Point(
                     {**axes, **labels}, seed, float(number) if present else None,
-                    "ok" if present else "refused", key, numerics, se,
+                    "ok" if present else "refused", key, numerics, se, why="" if present else left,
                 )
             )  # fmt: skip
         return out

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import shelf
 from ..canon import canonical
 from ..engine import arrivals, supervisor
 from ..engine.steps import Step
@@ -20,6 +21,7 @@ from ..engine.store import Store
 from ..errors import CrucisError, Stopped
 from ..records import Record
 from ..report.content import plain
+from .identity import ENTRY
 from .pictures import figures
 from .plan import Node
 from .provenance import stages_behind
@@ -31,11 +33,13 @@ RUNNER = "crucis.study.steps:run"
 @dataclass(frozen=True)
 class Comparison:
     """What recomputing gave. `lines` name every record or number that differs, and where it first does, in the order
-    in which they were computed; `said`: what a claim, an analysis or a figure came to again."""
+    in which they were computed; `said`: what a claim, an analysis or a figure came to again; `timed` records are equal
+    but for what depends on the machine and the moment."""
 
     checked: int
     lines: tuple[str, ...]
     said: tuple[str, ...] = ()
+    timed: int = 0
 
     @property
     def equal(self) -> bool:
@@ -46,7 +50,8 @@ class Comparison:
     def sentence(self) -> str:
         """In words."""
         if self.equal:
-            return f"{self.checked} record{'s' * (self.checked != 1)} recomputed, bitwise equal"
+            aside = f" ({self.timed} of them but for times, which no two runs share)" if self.timed else ""
+            return f"{self.checked} record{'s' * (self.checked != 1)} recomputed, bitwise equal{aside}"
         return f"{self.checked} record{'s' * (self.checked != 1)} recomputed, {len(self.lines)} differ"
 
 
@@ -179,7 +184,7 @@ def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | Non
         labels[step.key] = step.label
         if step.key in compare:
             labels |= dict.fromkeys(step.publishes, f"checkpoint of {step.label}")
-    lines, equal = [], []
+    lines, equal, timed = [], [], 0
     for key, label in labels.items():
         before, after = store.read(key), fresh.read(key)
         if key in compare and before is None:
@@ -187,12 +192,16 @@ def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | Non
         elif key in compare and after is None:
             lines.append(f"{label} ({key[:12]}): could not be recomputed{_failure(fresh, key)}")
         elif before is not None and after is not None:
+            chance = circumstance(before, store)
             if before.body["content"] == after.body["content"]:
                 equal.append(key)
+            elif chance and _lasting(before, chance) == _lasting(after, chance):
+                timed += 1
+                equal.append(key)
             else:
-                lines.append(f"{label} ({key[:12]}): {'; '.join(first_differences(before, after))}")
+                lines.append(f"{label} ({key[:12]}): {'; '.join(first_differences(before, after, chance))}")
     arrivals.confirm(store, equal)
-    return Comparison(len(compare), tuple(lines))
+    return Comparison(len(compare), tuple(lines), timed=timed)
 
 
 def _failure(store: Store, key: str) -> str:
@@ -200,8 +209,33 @@ def _failure(store: Store, key: str) -> str:
     return f": {notes[-1].get('text', '')}" if notes else ""
 
 
-def first_differences(before: Record, after: Record) -> list[str]:
-    """Where two records of one key differ: hardware, values, and the first differing place of each file."""
+def circumstance(record: Record, store: Store) -> frozenset[str]:
+    """Columns and files that depend on the machine and the moment, as the record's leaf declares (`CIRCUMSTANCE`)."""
+    verb, _, name = record.spec["kind"].partition("/")
+    if verb not in shelf.SHELVES:
+        return frozenset()
+    if "source" in record.spec:
+        folder = store.path / "code" / record.spec["source"]
+        name = (folder / ENTRY).read_text(encoding="utf-8")
+        leaf = shelf.read_leaf(shelf.SHELVES[verb], folder / name, name, own=True)
+    else:
+        leaf = shelf.leaf(verb, name)
+    return frozenset(leaf.constants.get("CIRCUMSTANCE", ()))
+
+
+def _lasting(record: Record, chance: frozenset[str]) -> str:
+    """What two computations of a record must share, as text."""
+    columns = [
+        {name: value for name, value in found.items() if name.partition("@")[0] not in chance}
+        for found in (record.values, record.uncertainty)
+    ]
+    files = {name: about["sha256"] for name, about in record.body["files"].items() if name not in chance}
+    return canonical([record.outcome, (record.body.get("reason") or {}).get("code", ""), columns, files])
+
+
+def first_differences(before: Record, after: Record, chance: frozenset[str] = frozenset()) -> list[str]:
+    """Where two records of one key differ: hardware, values, and the first differing place of each file; `chance` names
+    columns and files that are no part of the comparison."""
     out = []
     old, new = before.body.get("numerics", {}), after.body.get("numerics", {})
     out += [f"{name} was {old.get(name)}, is {new.get(name)}" for name in sorted({*old, *new} - {"hash"})
@@ -209,9 +243,11 @@ def first_differences(before: Record, after: Record) -> list[str]:
     if before.outcome != after.outcome:
         out.append(f"outcome {before.outcome} became {after.outcome}")
     for name in sorted({*before.values, *after.values}):
+        if name.partition("@")[0] in chance:
+            continue
         if canonical(before.values.get(name)) != canonical(after.values.get(name)):
             out.append(f"{name} {before.values.get(name)} became {after.values.get(name)}")
-    for name in sorted({*before.body["files"], *after.body["files"]}):
+    for name in sorted({*before.body["files"], *after.body["files"]} - chance):
         pair = before.folder / name, after.folder / name
         if all(path.is_file() for path in pair) and pair[0].read_bytes() != pair[1].read_bytes():
             out.append(f"{name}: {_place(*pair)}")

@@ -95,6 +95,8 @@ class AnalysisResult:
 
 #: Columns of a comparison that change with the side from which it is read.
 _SIDED = ("effect", "dz", "g", "rank_biserial", "cliff")
+#: Units in which no difference is 1, and 0.5.
+_RATIO, _CHANCE = "ratio", "probability of improvement"
 #: Pairs of columns that speak of one side and of the other.
 _SWAPPED = (("better", "worse"), ("left", "right"), ("eps_min", "eps_min_reverse"), ("rank_a", "rank_b"))
 
@@ -111,11 +113,11 @@ def _turn(result: AnalysisResult, row: ResultRow) -> ResultRow:
     for column in _SIDED:
         ends = [result.intervals.get(column, ()), *([("inner_low", "inner_high")] if column == "effect" else [])]
         pairs = [pair for two in ends for pair in zip(two, two[::-1], strict=True)]
-        ratio = result.units.get(column) == "ratio"
+        unit = _unit_of(result, row, column)
         for name, other in ((column, column), *pairs):
             value = row.values.get(other)
             if name in values:
-                values[name] = None if value is None else 1.0 / value if ratio else -value
+                values[name] = None if value is None else _other_side(value, unit)
     for one, other in _SWAPPED:
         if one in values and other in values:
             values[one], values[other] = values[other], values[one]
@@ -124,6 +126,17 @@ def _turn(result: AnalysisResult, row: ResultRow) -> ResultRow:
     axes = {**row.axes, between: row.axes["against"], "against": row.axes[between]}
     data = {**row.data, "a": row.data["b"], "b": row.data["a"]} if "a" in row.data and "b" in row.data else row.data
     return replace(row, axes=axes, values=values, data=data)
+
+
+def _unit_of(result: AnalysisResult, row: ResultRow, column: str) -> str:
+    """The unit of a column in this row; several leaves of one analysis may differ in it."""
+    if column == "effect" and row.axes.get("method", result.leaves[0] if result.leaves else "") == "improvement":
+        return _CHANCE
+    return "" if result.units.get(column) == _CHANCE else result.units.get(column, "")
+
+
+def _other_side(value: float, unit: str) -> float:
+    return 1.0 / value if unit == _RATIO else 1.0 - value if unit == _CHANCE else -value
 
 
 @dataclass(frozen=True)

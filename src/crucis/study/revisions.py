@@ -13,7 +13,7 @@ from .identity import room_revision
 
 PACKAGE = Path(shelf.__file__).parent
 #: Rooms whose code can change the number that a step leaves.
-ROOMS = ("train", "data", "measure", "numerics", "nets")
+ROOMS = ("train", "data", "measure", "numerics", "nets", "search")
 
 
 def ledger_path() -> Path:

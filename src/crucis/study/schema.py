@@ -16,7 +16,7 @@ from .values import interval
 from .views import KEYS as VIEW_KEYS
 
 Schema = dict[str, Any]
-VERBS = ("train", "measure", "perturb")
+VERBS = ("train", "measure", "perturb", "search")
 ANALYSES = ("describe", "compare", "correlate", "estimate")
 _NAME = "^[a-z][a-z0-9_-]*$"
 _OWN = r"(^\.\.?/.*|\.py$|^[A-Za-z0-9_.-]+:[A-Za-z0-9_-]+$)"  # a file beside the study, or a package's leaf
@@ -130,6 +130,9 @@ def _stage_keys() -> Schema:
         "view": {"anyOf": [{"$ref": "#/$defs/view"}, _DOLLAR]},
         "split": {"anyOf": [{"enum": list(SPLITS)}, _DOLLAR]},
         "recipe": {"anyOf": [{"enum": list(recipes.names())}, _DOLLAR]},
+        "trial": {"type": "object", "required": ["train"], "description": "of a search: a training with distributions"},
+        "maximise": {**_TEXT, "description": "of a search: the validation column of the trial to make large"},
+        "minimise": {**_TEXT, "description": "of a search: the validation column of the trial to make small"},
     }
 
 
@@ -150,18 +153,25 @@ def _analysis_keys() -> Schema:
 def _entry(verbs: tuple[str, ...], keys: Schema) -> Schema:
     """An entry is chosen by its verb, its parameters by the leaf; `like` repeats another and is accepted as written."""
     rules = [rule for verb in verbs for rule in _verb_rules(verb)]
-    unseen: Schema = {"if": {"required": ["like"]}, "then": {"additionalProperties": True}}
+    unseen: list[Schema] = [
+        {"if": {"required": [key]}, "then": {"additionalProperties": True}} for key in ("like", "winner_of")
+    ]
+    others: Schema = {"like": {**_TEXT, "description": "everything that is written there, then this"}}
+    if verbs is VERBS:
+        others["winner_of"] = {**_TEXT, "description": "the trial of a search with what it chose, then this"}
     return {
         "type": "object",
-        "properties": {**keys, "like": {**_TEXT, "description": "everything that is written there, then this"}},
-        "oneOf": [*({"required": [verb]} for verb in verbs), _only_like(verbs)],
-        "allOf": [*rules, unseen],
+        "properties": {**keys, **others},
+        "oneOf": [*({"required": [verb]} for verb in verbs), *_without_verb(verbs)],
+        "allOf": [*rules, *unseen],
         "unevaluatedProperties": False,
     }
 
 
-def _only_like(verbs: tuple[str, ...]) -> Schema:
-    return {"required": ["like"], "not": {"anyOf": [{"required": [verb]} for verb in verbs]}}
+def _without_verb(verbs: tuple[str, ...]) -> list[Schema]:
+    none: Schema = {"not": {"anyOf": [{"required": [verb]} for verb in verbs]}}
+    found: list[Schema] = [{"anyOf": [{"required": ["like"]}, {"required": ["winner_of"]}], **none}]
+    return found if verbs is VERBS else [{"required": ["like"], **none}]
 
 
 def _verb_rules(verb: str) -> list[Schema]:

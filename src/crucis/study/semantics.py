@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Fault, did_you_mean
-from . import criteria, questions
-from .axes import DesignError, axes_of, fixed, inputs, mentioned, stage_leaves
+from . import chosen, criteria, questions
+from .axes import WINNER, DesignError, axes_of, fixed, inputs, mentioned, stage_leaves
 from .columns import book_of
 from .findings import Findings
 from .gates import meaning
@@ -36,7 +36,7 @@ def faults(study: Study) -> list[Fault]:
         stage = study.stages[name]
         before = len(found.faults)
         _stage(study, stage, found)
-        if len(found.faults) > before or any(ref.name in found.bad for ref in stage.of.values()):
+        if len(found.faults) > before or any(ref.name in found.bad for ref in inputs(study, stage).values()):
             found.bad.add(name)  # its axes are not what they should be, so that nothing is said of its columns
     _steps(study, book.steps, found)
     questions.check_derived(book, found)
@@ -53,6 +53,8 @@ def faults(study: Study) -> list[Fault]:
 
 
 def _of(stage: Stage, role: str) -> str:
+    if role.startswith(WINNER):
+        return f"stages.{stage.name}.winner_of"
     return f"stages.{stage.name}.of" + ("" if role == "of" else f".{role}")
 
 
@@ -75,7 +77,11 @@ def _stage(study: Study, stage: Stage, found: Findings) -> None:
         if stage.verb in ("train", "perturb") and sealed(study, other):
             text = f"'{ref.name}' reads the test split. Nothing may be trained on its results; use validation."
             found.add("test-choice", _of(stage, role), text)
-    _pool(study, stage, found)
+    if stage.verb == "search":
+        chosen.check_search(study, stage, found)
+    else:
+        _pool(study, stage, found)
+    chosen.check_winners(study, stage, found)
     _filters(study, stage, found)
     _select(study, stage, found)
 

@@ -14,7 +14,7 @@ from ..canon import digest
 from ..engine.arrivals import imported
 from ..engine.store import Store
 from ..errors import CrucisError
-from . import registry
+from . import hunting, registry
 from .load import load_study
 from .plan import Circumstance, Plan, make_plan
 from .spec import Study
@@ -65,8 +65,13 @@ class Session:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan, made once."""
-        return make_plan(self.study, self.circumstance)
+        """The plan, made once; `plan_again` makes it anew."""
+        return make_plan(self.study, self.circumstance, self.store)
+
+    def plan_again(self) -> Plan:
+        """The plan after new results: a search that has them may know its next trials."""
+        self.__dict__.pop("plan", None)
+        return self.plan
 
     @property
     def report_folder(self) -> Path:
@@ -75,8 +80,10 @@ class Session:
 
     @property
     def complete(self) -> bool:
-        """Whether every step that is not sealed has a record."""
-        wanted = {node.key for node in self.plan.nodes if not node.sealed or self.circumstance.unsealed}
+        """Whether every step that is not sealed has a record; a trial that crashed has lost, which is an answer."""
+        gone = hunting.given_up(self.plan)
+        nodes = [node for node in self.plan.nodes if not node.lost and node.key not in gone]
+        wanted = {node.key for node in nodes if not node.sealed or self.circumstance.unsealed}
         return wanted <= self.store.hits(sorted(wanted))
 
 
@@ -100,8 +107,39 @@ def execute(
     stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Sequence[str] = (),
     stall_s: float = 900,
 ) -> Outcome:  # fmt: skip
-    """Register the study and run what is missing of its plan. Finished steps are never computed again."""
+    """Register the study and run what is missing of its plan. Finished steps are never computed again.
+
+    With searches this goes in rounds: what is known is run, then the plan is made again from the results, until
+    nothing waits any more.
+
+    Raises:
+        CrucisError: an arm `baseline` of another net is not its method with everything left out.
+    """
+    from .preflight import check_baselines
+
+    if not session.complete:
+        check_baselines(session.plan, session.store.path, session.circumstance.data_root)
+    rounds: list[Outcome] = []
+    known: set[str] = set()
+    proposed = 0
+    registry.register(session.plan, session.store)  # before the first proposal: a search is promised like the rest
+    while True:
+        proposed += hunting.propose(session, stages, cells)
+        outcome = _round(session, workers, progress, stages, cells, () if rounds else again, stall_s)
+        rounds.append(outcome)
+        before = {node.key for node in session.plan.nodes}
+        if outcome.stopped or not any(node.waits for node in session.plan.nodes) or before == known:
+            return hunting.joined(session.plan, rounds, proposed)
+        known = before
+        session.plan_again()
+
+
+def _round(
+    session: Session, workers: int | None, progress: Callable[[Any], None] | None, stages: tuple[str, ...],
+    cells: Mapping[str, tuple[str, ...]] | None, again: Sequence[str], stall_s: float,
+) -> Outcome:  # fmt: skip
     from ..engine import supervisor
+    from . import codestate
     from .cost import Predictor
 
     plan = session.plan
@@ -115,6 +153,7 @@ def execute(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
         progress=progress, again="failed" if "failed" in again else chosen, cost=predictor.step_seconds,
         stack=lambda step: _STACK if step.group else 1,
+        environment=codestate.described(session.study.folder, session.store),
     )  # fmt: skip
 
 
@@ -146,7 +185,7 @@ def _within_reach(step: Step, store: Store) -> Step:
 
 def remember(session: Session) -> None:
     """Note which key each step of this study has now, so that a later plan can say what changed."""
-    latest = {node.label: node.key for node in session.plan.nodes}
+    latest = {node.label: node.key for node in session.plan.nodes if not node.pending}
     path = session.store.path / "latest" / f"{registry.ledger(session.study, session.store)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")

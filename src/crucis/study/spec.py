@@ -26,9 +26,30 @@ class Dollar:
 
     name: str
     field: str | None = None
+    winners: bool = False  # the level at which the search found its winner, where that is not the stage's own
 
     def __str__(self) -> str:
         return f"${self.name}.{self.field}" if self.field else f"${self.name}"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What a search may put here: an interval from `low` to `high`, or one of the `choices`."""
+
+    kind: str  # uniform, log_uniform, int_uniform, int_log_uniform, choice
+    low: float | int = 0
+    high: float | int = 0
+    choices: tuple[Any, ...] = ()
+    points: int | None = None  # of a grid
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A value that a search will have chosen: what stands in place of the distribution at `path` of its trial."""
+
+    search: str
+    path: str
+    written: str  # as the study writes it, for messages
 
 
 @dataclass(frozen=True)
@@ -168,6 +189,9 @@ class Stage:
     pool: tuple[str, ...] = ()
     seeds: tuple[int, ...] | None = None
     because: str | None = None
+    trial: Stage | None = None  # of a search: what is trained, with `Distribution` where one stands
+    objective: tuple[str, str] = ("", "")  # of a search: `maximise` or `minimise`, and a column of the trial
+    winners: Mapping[str, Ref] = field(default_factory=dict)  # searches whose choice (`Picked`) the parameters read
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any
 
 from ..errors import did_you_mean
 from .axes import axes_of, stage_leaves
+from .distributions import parameters
 from .info import ColumnInfo, Range, SemanticError
 from .matching import label_of
+from .scalars import number
 from .spec import Dollar, LeafRef, Ref, Stage, Study
 
 _FRACTION = {"unit": "fraction", "range": [0, 1], "axes": []}
@@ -33,6 +35,11 @@ TRAIN: Mapping[str, Mapping[str, Any]] = {
     "curve": {**_FRACTION, "axes": ["step"]},
     "reach": {**_COUNT, "axes": ["share"]},
 }
+#: What every search leaves; `best` has the unit of what it improves.
+SEARCH: Mapping[str, Mapping[str, Any]] = {
+    "best": _FRACTION,
+    **dict.fromkeys(("winner", "trials", "done", "pruned", "failed", "steps_spent"), _COUNT),
+}
 _WHAT = {"measure": "a measurement", "export": "an export", "search": "a search"}
 _AT = re.compile(r"(?P<share>[0-9]+(?:\.[0-9]+)?)%|best|last|[0-9]+(?:epochs|steps)")
 
@@ -51,9 +58,36 @@ class About:
 def declared(study: Study, stage: Stage) -> dict[str, Mapping[str, Any]]:
     """Every column of a stage: what all stages have, what its verb has, what its leaves declare."""
     out: dict[str, Mapping[str, Any]] = dict(TRAIN) if stage.verb == "train" else {}
+    if stage.trial is not None:
+        out |= _chosen(study, stage)
     for leaf in stage_leaves(study, stage).values():
         out |= leaf.columns
     return {**out, **{name: about for name, about in COST.items() if name not in out}}
+
+
+def trial_columns(study: Study, stage: Stage) -> dict[str, Mapping[str, Any]]:
+    """Every column of the trials of a search."""
+    return declared(study, stage.trial) if stage.trial is not None else {}
+
+
+def _chosen(study: Study, stage: Stage) -> dict[str, Mapping[str, Any]]:
+    """What a search leaves: the best objective found, what it spent, and the numbers that it chose."""
+    assert stage.trial is not None
+    out: dict[str, Mapping[str, Any]] = dict(SEARCH)
+    if stage.objective[0] != "success":
+        about = trial_columns(study, stage).get(stage.objective[1], _FRACTION)
+        out["best"] = {"unit": about.get("unit", "1"), "range": about.get("range", [None, None]), "axes": [],
+                       "headline": True}  # fmt: skip
+    else:
+        del out["best"]
+    for one in parameters(stage.trial.params):
+        values = [number(value) for value in one.distribution.choices]
+        if one.distribution.kind != "choice":
+            values = [float(one.distribution.low), float(one.distribution.high)]
+        numbers = [float(value) for value in values if value is not None]
+        if len(numbers) == len(values):
+            out[one.name] = {"unit": "1", "range": [min(numbers), max(numbers)], "axes": []}
+    return out
 
 
 def find(study: Study, stage: Stage, ref: Ref) -> About:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .. import shelf
 from ..errors import did_you_mean
+from . import searching
 from .axes import dollars
 from .constants import TEXTS
 from .entries import like, one_verb
@@ -16,17 +17,18 @@ from .filters import read_filter, read_seeds
 from .levels import check_name
 from .references import parse_dollar, parse_ref
 from .scalars import show
-from .spec import VERBS, Dollar, Factor, LeafRef, Ref, Stage
+from .spec import VERBS, Distribution, Dollar, Factor, LeafRef, Ref, Stage
 from .tree import BAD, Reading, has_bad
 
 RESERVED = ("of", "like", "winner_of", "only", "except", "pool", "seeds", "because")
-LATER = ("search", "export")
+LATER = ("export",)
 
 
 @dataclass
 class Stages:
     """Reads the section `stages`; entries that cannot be read are named in `reading.broken`."""
 
+    reserved = RESERVED
     reading: Reading
     folder: Path
     factors: Mapping[str, Factor]
@@ -42,33 +44,42 @@ class Stages:
             self.reading.fault("wrong-type", "stages", "expected {name: stage}.")
             return
         self.names = tuple(raw)
+        bodies: dict[str, dict[str, Any]] = {}
         for name, item in raw.items():
-            path = f"stages.{name}"
-            stage = None
-            if check_name(name, path, self.reading) and item is not BAD:
-                body = like(item, raw, "stages", path, VERBS, self.reading)
-                stage = self._stage(name, body, path) if body is not None else None
-                if stage is not None:
-                    self.written[name] = body
-            if stage is None:
+            body = None
+            if check_name(name, f"stages.{name}", self.reading) and item is not BAD:
+                body = like(item, raw, "stages", f"stages.{name}", VERBS, self.reading)
+            if body is None:
                 self.reading.broken.add(name)
             else:
-                self.stages[name] = stage
+                bodies[name] = body
+        for late in (False, True):  # what takes a winner over needs the search, wherever it is written
+            for name, body in bodies.items():
+                if ("winner_of" in body) is late:
+                    self._enter(name, body)
+        self.stages = {name: searching.outputs(self, self.stages[name]) for name in self.names if name in self.stages}
+
+    def _enter(self, name: str, body: dict[str, Any]) -> None:
+        stage = self._stage(name, body, f"stages.{name}")
+        if stage is None:
+            self.reading.broken.add(name)
+        else:
+            self.stages[name] = stage
+            self.written[name] = body
 
     def _stage(self, name: str, body: dict[str, Any], path: str) -> Stage | None:
         if "winner_of" in body:
-            self.reading.fault(
-                "later", f"{path}.winner_of", "'winner_of' comes with a later version of Crucis.", key=True
-            )
-            return None
+            return searching.winner(self, name, body, path)
         verb = one_verb(body, path, VERBS, self.reading, "A stage")
         if verb is None:
             return None
         if verb in LATER:
             self.reading.fault("later", f"{path}.{verb}", f"'{verb}' comes with a later version of Crucis.", key=True)
             return None
-        leaf = self._leaf(verb, body[verb], f"{path}.{verb}")
-        of = self._subject(body.get("of"), f"{path}.of")
+        if verb == "search":
+            return searching.search(self, name, body, path)
+        leaf = self.leaf(verb, body[verb], f"{path}.{verb}")
+        of = self.subject(body.get("of"), f"{path}.of")
         if leaf is None or of is None:
             return None
         params = {
@@ -89,7 +100,7 @@ class Stages:
             name, verb, leaf, of, params, tuple(factor for factor in self.factors if factor in mentioned),
             read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
             read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),
-            self._pool(body.get("pool"), f"{path}.pool"), seeds,
+            self.pool(body.get("pool"), f"{path}.pool"), seeds,
             body["because"] if isinstance(body.get("because"), str) else None,
         )  # fmt: skip
 
@@ -99,7 +110,8 @@ class Stages:
 
     # -- the leaf ---------------------------------------------------------------------------------------------
 
-    def _leaf(self, verb: str, raw: Any, path: str) -> LeafRef | Dollar | None:
+    def leaf(self, verb: str, raw: Any, path: str) -> LeafRef | Dollar | None:
+        """The leaf of a verb as written; None after a fault."""
         if raw is BAD or has_bad(raw):
             return None
         if isinstance(raw, str) and raw.startswith("$"):
@@ -125,7 +137,7 @@ class Stages:
 
     # -- what it works on -------------------------------------------------------------------------------------
 
-    def _subject(self, raw: Any, path: str) -> dict[str, Ref] | None:
+    def subject(self, raw: Any, path: str) -> dict[str, Ref] | None:
         """Role -> reference; None if a reference cannot be read."""
         if raw is None:
             return {}
@@ -156,7 +168,7 @@ class Stages:
             self.reading.fault("bad-reference", path, str(error))
             return None
         for _, value in ref.at:
-            if isinstance(value, Dollar) and not self._known_dollar(value, path):
+            if isinstance(value, Dollar) and not self.known(value, path):
                 return None
         if ref.use:
             self.reading.fault(
@@ -181,7 +193,8 @@ class Stages:
             text = f"no stage '{name}'.{did_you_mean(name, self.names) or ' Stages: ' + ', '.join(self.names) + '.'}"
         self.reading.fault("unknown-name", path, text)
 
-    def _pool(self, raw: Any, path: str) -> tuple[str, ...]:
+    def pool(self, raw: Any, path: str) -> tuple[str, ...]:
+        """The axes that a stage pools."""
         if raw is None or raw is BAD or raw == "none":
             return ()
         items = raw if isinstance(raw, list) else [raw]
@@ -201,6 +214,9 @@ class Stages:
             return {k: v if k in TEXTS else self.brought(v, f"{path}.{k}") for k, v in value.items()}
         if isinstance(value, list):
             return [self.brought(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        if isinstance(value, Distribution):
+            inner = [self.brought(item, f"{path}.choice[{i}]") for i, item in enumerate(value.choices)]
+            return replace(value, choices=tuple(inner))
         if not isinstance(value, str) or not value.startswith("$"):
             return value
         try:
@@ -208,18 +224,17 @@ class Stages:
         except ValueError as error:
             self.reading.fault("bad-dollar", path, str(error))
             return BAD
-        return dollar if self._known_dollar(dollar, path) else BAD
+        return dollar if self.known(dollar, path) else BAD
 
-    def _known_dollar(self, dollar: Dollar, path: str) -> bool:
+    def known(self, dollar: Dollar, path: str) -> bool:
+        """Whether a `$` names a factor, or a stage whose outputs are looked at later; a fault otherwise."""
         name = dollar.name
         if name in self.factors:
             return self._known_field(dollar, path)
         if name in self.reading.broken:
             return False
         if name in self.names:
-            text = f"{dollar}: outputs of a stage as parameters come with a later version of Crucis."
-            self.reading.fault("later", path, text)
-            return False
+            return True
         near = did_you_mean(name, self.factors)
         if near:
             other = near.split("'")[1]

@@ -32,9 +32,12 @@ from ..nets.weights import restore
 from ..records import Context, Record, Result
 from ..train.fit import Job, untrained
 from ..train.settings import Settings, resolve
+from . import selecting
 from .identity import ENTRY
 from .spec import LeafRef
 
+#: A search takes trials as they ended: one that diverged or was refused loses.
+ACCEPTS_REFUSED = frozenset({"search/file", *(f"search/{name}" for name in shelf.names("search"))})
 #: Own leaves are imported from the digested bytes in the store, never from the user's folder.
 CODE = "code"
 
@@ -85,7 +88,9 @@ def _processor() -> str:
 
 def _one(step: Step, context: Context) -> Result:
     verb = step.spec["kind"].partition("/")[0]
-    runner = {"train": _train, "measure": _measure, "perturb": _measure}.get(verb)
+    runner = {"train": _train, "measure": _measure, "perturb": _measure, "propose": _propose, "search": _select}.get(
+        verb
+    )
     if runner is None:
         raise CrucisError(f"no runner for the verb '{verb}'")
     return runner(step, context)
@@ -95,6 +100,15 @@ def _train(step: Step, context: Context) -> Result:
     job = _job(step, context)
     with _leaf(step.spec, "train", context) as (train, leaf):
         return train(job, context, **_arguments(leaf, step.spec["params"], context))
+
+
+def _propose(step: Step, context: Context) -> Result:
+    with _leaf(step.spec, "search", context) as (leaf, _):
+        return selecting.propose(step.spec, leaf)
+
+
+def _select(step: Step, context: Context) -> Result:
+    return selecting.select(step.spec, [_record(Path(folder)) for folder in context.inputs["trials"]], context.out)
 
 
 def _job(step: Step, context: Context) -> Job:
@@ -266,7 +280,14 @@ def _leaf(spec: Mapping[str, Any], verb: str, context: Context) -> Iterator[tupl
         leaf = shelf.leaf(verb, spec["kind"].partition("/")[2])
         yield shelf.load(leaf), leaf
         return
-    folder = _store(context) / CODE / spec["source"]
+    with own_entry(spec, verb, _store(context)) as found:
+        yield found
+
+
+@contextmanager
+def own_entry(spec: Mapping[str, Any], verb: str, store: Path) -> Iterator[tuple[Callable[..., Any], shelf.Leaf]]:
+    """The entry function and description of a user's leaf, from the copy in the store."""
+    folder = store / CODE / spec["source"]
     name = (folder / ENTRY).read_text(encoding="utf-8")
     leaf = shelf.read_leaf(shelf.SHELVES[verb], folder / name, name, own=True)
     with _on_path(folder):
@@ -297,6 +318,14 @@ def _import(path: Path, source: str) -> Any:
     sys.modules[name] = module
     found.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def own_module(folder: Path, name: str) -> Iterator[Any]:
+    """A user's file as a module, imported from where it lies, with its neighbours in reach meanwhile: for checks."""
+    folder = folder.resolve()
+    with _on_path(folder):
+        yield _import(folder / name, digest(name))
 
 
 def _builder(net: Mapping[str, Any], data: Dataset, context: Context) -> Callable[[], nn.Module]:

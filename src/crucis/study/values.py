@@ -10,6 +10,7 @@ from typing import Any
 from .. import shelf
 from ..errors import did_you_mean
 from ..lengths import Length
+from ..nets.components import PARAMETER, ComponentsError, check_without, declared
 from ..shelf import Leaf, Param
 from ..source import SourceError
 from .kinds import in_words, kinds_of
@@ -101,6 +102,8 @@ class Converter:
             out[name] = self.value(leaf.params[name], raw, f"{sub}.{key}")
             if name in leaf.constants.get("NAMES", {}) and isinstance(out[name], str):
                 self._listed(leaf, name, out[name], f"{sub}.{key}")
+            if name == PARAMETER and "COMPONENTS" in leaf.constants and isinstance(out[name], Mapping):
+                self._left_out(leaf, out[name], f"{sub}.{key}")
         for name, param in leaf.params.items():
             if param.required and name not in out and name not in known:
                 written = WRITTEN.get(name, name)
@@ -108,6 +111,13 @@ class Converter:
                     "missing-parameter", sub, f"'{leaf.name}' needs {written} ({in_words(kinds_of(param.type))})."
                 )
         return out
+
+    def _left_out(self, leaf: Leaf, without: Mapping[str, str], sub: str) -> None:
+        """The components that a net leaves out must be among those that its file declares."""
+        try:
+            check_without(leaf.name, declared(leaf), without)
+        except ComponentsError as error:
+            self._issue("unknown-component", sub, str(error))
 
     def _listed(self, leaf: Leaf, name: str, value: str, sub: str) -> None:
         """A name of a foreign package must be on the list that ships beside the leaf (`NAMES`), so torch can wait."""

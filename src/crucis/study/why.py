@@ -8,7 +8,8 @@ from typing import Any
 
 from ..engine.store import Store
 from . import registry
-from .plan import Node, Plan
+from .nodes import Node
+from .plan import Plan
 
 
 class Why:
@@ -28,6 +29,8 @@ class Why:
         return self._memo[node.key]
 
     def _reason(self, node: Node) -> str:
+        if node.pending:
+            return f"after {node.waits}" if node.waits != node.owner else "after its trials"
         failures = self.store.failures(node.key)
         if failures:
             return f"failed before ({failures[-1].get('code', 'unknown')}, {len(failures)} tries)"

@@ -19,7 +19,7 @@ from ..errors import Refusal
 from ..records import Result
 from . import subjects
 
-UNITS = {"fraction", "nats", "bits", "count", "seconds", "bytes", "loss", "ratio", "1"}
+UNITS = {"fraction", "nats", "bits", "count", "seconds", "1/seconds", "bytes", "loss", "ratio", "1"}
 RESERVED = {"of", "like", "winner_of", "only", "except", "pool", "seeds", "because", "net", "data", "view", "split"}
 
 
@@ -28,7 +28,9 @@ def check(leaf: shelf.Leaf, folder: Path, *, run: Callable[..., Result] | None =
 
     Args:
         leaf: as read from its source. `EXAMPLE` (literal) gives it quick parameters, `SUBJECT` (literal) the instrument
-            whose record it works on instead of a network.
+            whose record it works on instead of a network, `CIRCUMSTANCE` (literal) its columns and files that depend on
+            the machine and the moment, such as times, `OPTIONAL` (literal) the columns that it may leave out when
+            `notes.left_out` says why.
         folder: an empty folder for its files.
         run: the entry, if it is not the leaf's own.
 
@@ -44,13 +46,14 @@ def check(leaf: shelf.Leaf, folder: Path, *, run: Callable[..., Result] | None =
     sound(leaf, one)
     second = subjects.specimen(leaf, folder / "second")
     two = run(second, **params)
-    assert _same(one.values, two.values), f"{leaf.name}: same stream, other values: {one.values} and {two.values}"
-    for name in one.files:
+    chance = set(leaf.constants.get("CIRCUMSTANCE", ()))  # times and the like, which no two runs share
+    assert _same(one, two, chance), f"{leaf.name}: same stream, other values: {one.values} and {two.values}"
+    for name in one.files.keys() - chance:
         equal = (first.ctx.out / name).read_bytes() == (second.ctx.out / name).read_bytes()
         assert equal, f"{leaf.name}: same stream, other bytes in {name}"
     if not leaf.random and first.model is not None:
         other = run(subjects.specimen(leaf, folder / "other", model=first.model), **params)
-        assert _same(one.values, other.values), f"{leaf.name}: says that it draws nothing and depends on the seed"
+        assert _same(one, other, chance), f"{leaf.name}: says that it draws nothing and depends on the seed"
     refuses(leaf, folder / "refuses", run=run)
 
 
@@ -64,6 +67,8 @@ def declared(leaf: shelf.Leaf) -> None:
         )
         assert column["unit"] in UNITS, f"{leaf.name}.{name}: unit {column['unit']!r} is none of {sorted(UNITS)}"
         assert len(column["range"]) == 2, f"{leaf.name}.{name}: a range has two ends"
+    strange = [n for n in leaf.constants.get("CIRCUMSTANCE", ()) if "." not in n and n not in leaf.columns]
+    assert not strange, f"{leaf.name}: CIRCUMSTANCE names {strange}, which are no columns"
     for name, param in leaf.params.items():
         assert name not in RESERVED, f"{leaf.name}: the parameter '{name}' is a reserved key"
         assert param.type != "Any", f"{leaf.name}: the parameter '{name}' has no annotation"
@@ -84,7 +89,8 @@ def sound(leaf: shelf.Leaf, result: Result) -> None:
             assert math.isfinite(number), f"{leaf.name}.{name}: {number} instead of a refusal"
             inside = (low is None or number >= low) and (high is None or number <= high)
             assert inside, f"{leaf.name}.{name}: {number} is outside {column['range']}"
-    missing = set(leaf.columns) - set(result.values)
+    told = result.notes.get("left_out", {})
+    missing = set(leaf.columns) - set(result.values) - (set(leaf.constants.get("OPTIONAL", ())) & set(told))
     assert not missing, f"{leaf.name}: declares {sorted(missing)} and does not return it"
 
 
@@ -163,8 +169,9 @@ def _numbers(value: Any, depth: int, where: str) -> Iterator[float]:
         yield float(value)
 
 
-def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    return repr(dict(first)) == repr(dict(second))
+def _same(first: Result, second: Result, chance: set[str]) -> bool:
+    kept = [{n: v for n, v in one.values.items() if n.partition("@")[0] not in chance} for one in (first, second)]
+    return repr(kept[0]) == repr(kept[1])
 
 
 def _refused(run: Callable[..., Result], specimen: Any, params: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ known. What it promises for itself stands as literals in its file:
 - `TRUTH`: which population value a correlation estimates, `pearson`, `spearman` or `kendall` (of a bivariate normal).
 - `GIVEN`: True for a correlation that needs variables to hold constant.
 - `EXAMPLE`: values of parameters without a default (differences have the deviation 1).
+- `COVERS`: the least share that its interval covers, if it says less than 0.95 in its docstring.
 - `NULL`: the true difference at which the p of a comparison must keep its level, if not 0.
 """
 
@@ -159,10 +160,10 @@ def conformance(leaf: shelf.Leaf, *, draws: int = 2000) -> list[Finding]:
             (f"coverage at r = 0.6, n = {n}", plane(n, 0.6, given), population(kind, 0.6)) for n in (8, 19) if kind
         ]
     out = []
-    estimate = bind(leaf)
+    estimate, nominal = bind(leaf), float(leaf.constants.get("COVERS", 0.95))
     for what, draw, truth in cases:
         found = coverage(estimate, draw, truth, draws=draws)
-        out.append(Finding(what, found, 0.95, found.share >= 0.95 - 0.02 - 2.0 * found.se))
+        out.append(Finding(what, found, nominal, found.share >= nominal - 0.02 - 2.0 * found.se))
     if "p" in leaf.columns:
         for n in (6, 12):
             draw = (

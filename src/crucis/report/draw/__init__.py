@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crucis.report import content
-from crucis.report.draw import effects, landscape, lines, relation, topology
+from crucis.report.draw import effects, landscape, lines, ranks, relation, search, topology
 
 PAINTERS: dict[type, Callable[..., Any]] = {
     content.Curves: lines.curves,
@@ -18,6 +18,11 @@ PAINTERS: dict[type, Callable[..., Any]] = {
     content.Scatter: relation.scatter,
     content.Forest: effects.forest,
     content.Dots: effects.dots,
+    content.History: search.history,
+    content.Slices: search.slices,
+    content.Parallel: search.parallel,
+    content.Plane: search.plane,
+    content.Ranks: ranks.ranks,
 }
 
 

@@ -150,15 +150,20 @@ def curves(data: Curves, layout: Layout) -> Figure:
     """Learning curves; one panel alone gets its lines named at their ends, many panels a legend above."""
     names = list(dict.fromkeys(line.label for panel in data.panels for line in panel.lines))
     alone = len(data.panels) == 1
+    ends = alone and not data.key
     room = max((style.text_width(name) for name in names), default=0.0) + 0.3
     every = [line for panel in data.panels for line in panel.lines]
     x_ends = style.ends(*(line.x for line in every))
     y_ends = style.ends(*(values for line in every for values in (line.y, line.low, line.high)))
     left = style.label_room(data.y, *y_ends, 4) + 0.32
+    columns = (
+        max(1, min(len(names), int(layout.width / (min(room, layout.width - 0.5) + 0.4)))) if data.key else len(names)
+    )
+    rows = math.ceil(len(names) / columns)
     frame = (
         Frame(left=left, right=room, bottom=0.45, top=0.12)
-        if alone
-        else Frame(left=left, top=0.45, across=0.16, down=0.32)
+        if ends
+        else Frame(left=left, top=0.28 + 0.17 * rows, across=0.16, down=0.32)
     )
     ratio = (0.45 if layout is style.WIDE else 0.8) if alone else 0.72
     fig, axes = style.panels(layout, len(data.panels), ratio, frame)
@@ -168,13 +173,15 @@ def curves(data: Curves, layout: Layout) -> Figure:
             _draw(ax, line, line.x, *looks[line.label])
         style.scale_axis(ax, "x", data.x, *x_ends, wanted=5 if alone else 3)
         style.scale_axis(ax, "y", data.y, *y_ends, wanted=4)
-        if alone:
+        if ends:
             _name_ends(ax, [(line, float(line.x[-1]), looks[line.label][0]) for line in panel.lines if len(line.y)])
-        else:
+        elif not alone:
             style.title(ax, panel.label)
     style.name_axes(fig, style.caption_of(data.x), style.caption_of(data.y))
-    if alone:
+    if ends:
         return fig
     style.outer(axes, style.columns_of(axes))
-    style.legend(fig, [(style.words(name), looks[name]) for name in names])
+    wide = layout.width / columns - 0.6
+    shown = [(style.fit_words(name, wide, 7.5) if data.key else style.words(name), looks[name]) for name in names]
+    style.legend(fig, shown, columns)
     return fig

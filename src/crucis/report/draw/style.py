@@ -308,12 +308,12 @@ def fits(texts: Sequence[tuple[str, str]], room: float) -> bool:
     return all(text_width(text, 8.0, "bold") + text_width(note, 7.2) + 0.1 <= room for text, note in texts)
 
 
-def legend(fig: Figure, entries: Sequence[tuple[str, tuple[str, Any]]]) -> None:
-    """Line samples with names in one row at the upper left of the picture."""
+def legend(fig: Figure, entries: Sequence[tuple[str, tuple[str, Any]]], columns: int | None = None) -> None:
+    """Line samples with names at the upper left of the picture, in one row or in so many columns."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=colour, linestyle=dash, label=name) for name, (colour, dash) in entries]
-    key(fig, handles)
+    key(fig, handles, columns)
 
 
 def key(fig: Figure, handles: Sequence[Any], columns: int | None = None) -> None:

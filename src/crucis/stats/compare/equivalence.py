@@ -5,7 +5,7 @@ large p of an ordinary test is no evidence of equivalence; a small p of this one
 data, in the unit of the column. Exact for normal differences: at a true difference of one margin it alarms in 4.9 to
 5.2 % of data while the deviation is at most half a margin, and in fewer if it is larger (1 to 5 % at two margins;
 n = 3 to 20, simulated). Distrust it for skewed differences whose long tail points away from zero: 16, 16, 13 and 11 %
-for exponential ones at n = 3, 5, 10 and 20.
+for exponential ones at n = 3, 5, 10 and 20, where the interval covers 87, 89 and 90 % (n = 3, 5, 10).
 Exactly one of `better`, `worse`, `equivalent`, `inconclusive` is 1, judged at (1 - confidence) / tests in the family,
 so no verdict outruns the correction; a difference that is certainly there and certainly inside the margin is
 equivalent. `more_pairs` says how many more pairs decide if mean and deviation stay as they are.
@@ -21,7 +21,7 @@ from typing import Literal
 
 from ...errors import Refusal
 from .. import effects, verdicts
-from ..differences import back, of_pairs
+from ..differences import back, of_pairs, reach_of
 from ..table import Pairs
 from ..tails import t_below, t_quantile
 
@@ -47,6 +47,8 @@ LIMITS = {"confidence": "(0.5, 1)", "margin": "(0, inf)"}
 #: For the conformance suite: a margin, and the true difference at which p must keep its level.
 EXAMPLE = {"margin": 1.0}
 NULL = 1.0
+#: What a small p means; everywhere else: a difference.
+P_SAYS = "equivalent"
 
 
 def estimate(
@@ -76,10 +78,7 @@ def estimate(
     """
     d, size = of_pairs(table, scale)
     n, mean, alpha = len(d), float(d.mean()), 1.0 - confidence
-    reach = math.log(margin) if scale == "ratio" and margin > 0 else margin
-    if not reach > 0:
-        least = "1" if scale == "ratio" else "0"
-        raise Refusal("out_of_range", f"a margin of {margin:.6g} is not above {least}, so nothing could lie inside it")
+    reach = reach_of(margin, scale)
     sd = effects.spread_of(d, size)
     if sd == 0.0:
         raise Refusal("degenerate", f"all {n} differences equal {mean:.6g}: without spread there is no t-test")

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from ...errors import Refusal
-from .. import friedman_ranks
+from .. import friedman_ranks, verdicts
 from ..differences import back, of_pairs
 from ..signed_ranks import centre
 from ..table import Blocks, Pairs
@@ -46,18 +46,28 @@ COLUMNS = {
     "nemenyi": {"unit": "probability", "range": [0, 1], "axes": []},
     "critical_difference": {"unit": "1", "range": [0, None], "axes": []},
     "smallest_p": {"unit": "probability", "range": [0, 1], "axes": []},
+    "better": {"unit": "1", "range": [0, 1], "axes": []},
+    "worse": {"unit": "1", "range": [0, 1], "axes": []},
+    "equivalent": {"unit": "1", "range": [0, 1], "axes": []},
+    "inconclusive": {"unit": "1", "range": [0, 1], "axes": []},
+    "more_pairs": {"unit": "count", "range": [0, None], "axes": []},
 }
 LIMITS = {"confidence": "(0, 1)"}
 
 
 def estimate(
-    table: Pairs, *, confidence: float = 0.95, scale: Literal["difference", "ratio"] = "difference"
+    table: Pairs,
+    *,
+    confidence: float = 0.95,
+    scale: Literal["difference", "ratio"] = "difference",
+    higher: bool = True,
 ) -> dict[str, float | None]:
     """Mean ranks of two levels among all, their p, and the p of no difference among the levels.
 
     Args:
         confidence: of the interval; 1 - confidence is the level of the critical difference, in (0, 1).
         scale: `difference` or `ratio`, of the effect; ranks do not change with it.
+        higher: whether larger values are better, for the words `better` and `worse`.
 
     Returns:
         the columns without `p` corrected and `n_planned`, which the study adds.
@@ -81,6 +91,13 @@ def estimate(
         raise Refusal("degenerate", f"in all {n} rows all {k} levels are equal, so nothing has a rank")
     (middle, low, high), to = centre(d, confidence), back(scale)
     p = friedman_ranks.p_pair(ranks, blocks.a, blocks.b)
+    rank_a, rank_b = float(ranks[:, blocks.a].mean()), float(ranks[:, blocks.b].mean())
+
+    def decided(rows: int, level: float) -> bool:
+        return friedman_ranks.expected_pair(rank_a - rank_b, rows, k, level)
+
+    alpha = (1.0 - confidence) / table.family
+    verdict = verdicts.of_test(p, rank_a - rank_b, n, decided, alpha=alpha, higher=higher)
     return {
         "effect": to(middle),
         "low": to(low),
@@ -88,12 +105,13 @@ def estimate(
         "p": p,
         "p_raw": p,
         "n": len(d),
-        "rank_a": float(ranks[:, blocks.a].mean()),
-        "rank_b": float(ranks[:, blocks.b].mean()),
+        "rank_a": rank_a,
+        "rank_b": rank_b,
         "levels": k,
         "chi2": friedman_ranks.chi_squared(ranks),
         "omnibus": friedman_ranks.p_omnibus(ranks),
         "nemenyi": friedman_ranks.p_nemenyi(ranks, blocks.a, blocks.b),
         "critical_difference": friedman_ranks.critical_difference(n, k, round(1.0 - confidence, 12)),
         "smallest_p": friedman_ranks.smallest_p(n, k),
+        **verdict.columns(),
     }

@@ -5,7 +5,8 @@ The distribution of the differences a - b has a Dirichlet-process prior with one
 inside, right of margin) with the largest weight. `left`, `rope` and `right` are the shares of draws, which
 sum to 1 (ties are shared). Probabilities of hypotheses given the data, not p-values: nothing is corrected for several
 comparisons, and 0.95 here promises no false-alarm rate: with a tiny margin and no difference at all, `left` or `right`
-reaches 0.95 in 18, 14 and 12 % of normal data for n = 5, 10 and 20 (simulated). A margin that means something is what
+reaches 0.95 in 22, 18, 13 and 12 % of normal data for n = 3, 5, 10 and 20, in 28, 24 and 19 % of exponential
+differences for n = 3, 5 and 10 (simulated). A margin that means something is what
 keeps it honest. With fewer than 5 pairs the prior decides: distrust it. Effect and interval are those of `wilcoxon`.
 
 Reference case: a - b = 5, 5, -5 with margin 1 gives right 0.6226, left 0.1575, rope 0.2199 (by integration).
@@ -15,15 +16,17 @@ Source: Benavoli, Corani, Demsar and Zaffalon (2017), JMLR 18:77, arXiv:1606.043
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
 from ...errors import Refusal
 from .. import verdicts
-from ..differences import back, of_pairs
+from ..differences import back, of_pairs, reach_of
 from ..signed_ranks import centre
 from ..table import Array, Pairs
+from ..tails import t_below
 
 REVISION = 1
 RANDOM = True
@@ -41,6 +44,7 @@ COLUMNS = {
     "worse": {"unit": "1", "range": [0, 1], "axes": []},
     "equivalent": {"unit": "1", "range": [0, 1], "axes": []},
     "inconclusive": {"unit": "1", "range": [0, 1], "axes": []},
+    "more_pairs": {"unit": "count", "range": [0, None], "axes": []},
 }
 LIMITS = {"confidence": "(0.5, 1)", "margin": "(0, inf)", "prior": "(0, 10]", "draws": "[100, 1000000]"}
 #: For the conformance suite, which looks at the interval of the effect.
@@ -69,6 +73,19 @@ def regions(d: Array, margin: float, stream: np.random.Generator, draws: int, pr
     return votes / draws
 
 
+def _expected(d: Array, margin: float, confidence: float) -> Callable[[int], bool]:
+    """Whether so many differences of this mean and deviation put a region above `confidence`."""
+    mean, sd = float(d.mean()), float(d.std(ddof=1))
+
+    def decided(pairs: int) -> bool:
+        se = sd / math.sqrt(pairs)
+        below, upto = (t_below((edge - mean) / se, pairs - 1) if se > 0 else float(mean < edge)
+                       for edge in (-margin, margin))  # fmt: skip
+        return max(below, upto - below, 1.0 - upto) >= confidence
+
+    return decided
+
+
 def estimate(
     table: Pairs,
     stream: np.random.Generator,
@@ -93,7 +110,8 @@ def estimate(
         higher: whether larger values are better, for the words `better` and `worse`.
 
     Returns:
-        the columns without `n_planned`; `left_se` is the Monte-Carlo error of `left`.
+        the columns without `n_planned`; `left_se` is the Monte-Carlo error of `left`. `more_pairs` says how many more
+        pairs decide if mean and deviation stay as they are (by Student's posterior of the mean, an approximation).
 
     Raises:
         Refusal: fewer than two pairs; all differences zero; a ratio margin of at most 1; ratios of values <= 0.
@@ -101,16 +119,14 @@ def estimate(
     Cost: draws * n^2 multiplications; 25 ms for 50,000 draws of 10 pairs.
     """
     d, size = of_pairs(table, scale)
-    reach = math.log(margin) if scale == "ratio" and margin > 0 else margin
-    if not reach > 0:
-        least = "1" if scale == "ratio" else "0"
-        raise Refusal("out_of_range", f"a margin of {margin:.6g} is not above {least}, so nothing could lie inside it")
+    reach = reach_of(margin, scale)
     if float(np.abs(d).max()) <= 16.0 * float(np.finfo(float).eps) * size:
         raise Refusal("degenerate", f"all {len(d)} differences are zero, so the prior alone would speak")
     left, rope, right = (float(share) for share in regions(d, reach, stream, draws, prior))
     won, lost = ("better", "worse") if higher else ("worse", "better")
     shares = {lost: left, "equivalent": rope, won: right}
     word = next((name for name, share in shares.items() if share >= confidence), "inconclusive")
+    more = 0 if word != "inconclusive" else verdicts.more_until(len(d), _expected(d, reach, confidence))
     (middle, low, high), to = centre(d, confidence), back(scale)
     return {
         "effect": to(middle),
@@ -121,5 +137,5 @@ def estimate(
         "right": right,
         "left_se": math.sqrt(left * (1.0 - left) / draws),
         "n": len(d),
-        **verdicts.flags(word),
+        **verdicts.Verdict(word, more).columns(),
     }

@@ -18,10 +18,11 @@ from typing import Literal
 
 import numpy as np
 
-from .. import effects
+from .. import effects, verdicts
 from ..differences import back, of_pairs
 from ..independent import welch
 from ..table import Pairs
+from ..tails import t_quantile
 
 REVISION = 1
 RANDOM = False
@@ -42,18 +43,28 @@ COLUMNS = {
     "cliff_low": {"unit": "1", "range": [-1, 1], "axes": []},
     "cliff_high": {"unit": "1", "range": [-1, 1], "axes": []},
     "pairing": {"unit": "1", "range": [-1, 1], "axes": []},
+    "better": {"unit": "1", "range": [0, 1], "axes": []},
+    "worse": {"unit": "1", "range": [0, 1], "axes": []},
+    "equivalent": {"unit": "1", "range": [0, 1], "axes": []},
+    "inconclusive": {"unit": "1", "range": [0, 1], "axes": []},
+    "more_pairs": {"unit": "count", "range": [0, None], "axes": []},
 }
 LIMITS = {"confidence": "(0, 1)"}
 
 
 def estimate(
-    table: Pairs, *, confidence: float = 0.95, scale: Literal["difference", "ratio"] = "difference"
+    table: Pairs,
+    *,
+    confidence: float = 0.95,
+    scale: Literal["difference", "ratio"] = "difference",
+    higher: bool = True,
 ) -> dict[str, float | None]:
     """The difference of two means as if rows were not paired.
 
     Args:
         confidence: of every interval, in (0, 1).
         scale: `difference` (a - b, in the column's unit) or `ratio` (a / b, geometric means; values above 0).
+        higher: whether larger values are better, for the words `better` and `worse`.
 
     Returns:
         the columns without `p` corrected and `n_planned`, which the study adds; `n` counts rows, that is, values per
@@ -70,16 +81,25 @@ def estimate(
     spread = float(a.std()) * float(b.std())
     together = float(np.mean((a - a.mean()) * (b - b.mean()))) / spread if spread > 0.0 else None
     delta = effects.cliff(a, b, confidence)
+    n = len(a)
+
+    def decided(rows: int, level: float) -> bool:
+        edge = t_quantile(1.0 - 0.5 * level, found.df * (rows - 1) / (n - 1))
+        return abs(found.mean) > edge * found.se * math.sqrt(n / rows)
+
+    alpha = (1.0 - confidence) / table.family
+    verdict = verdicts.of_test(found.p, found.mean, n, decided, alpha=alpha, higher=higher)
     return {
         "effect": to(found.mean),
         "low": to(found.low),
         "high": to(found.high),
         "p": found.p,
         "p_raw": found.p,
-        "n": len(a),
+        "n": n,
         "se": found.se,
         "df": found.df,
         **effects.hedges(a, b, confidence),
         **{name: delta[name] for name in ("cliff", "cliff_low", "cliff_high")},
         "pairing": together if together is None or not math.isfinite(together) else max(-1.0, min(1.0, together)),
+        **verdict.columns(),
     }

@@ -2,7 +2,8 @@
 
 p by Student's t with n - 2 degrees of freedom, interval by Fisher's z with the variance 1 / (n - 3): both exact or
 nearly so for bivariate normal data, and misleading with outliers (one far unit decides r; then ask `spearman`).
-Simulated coverage of 95 % intervals (bivariate normal): 94 to 96 % for n >= 5.
+Simulated coverage of 95 % intervals (bivariate normal): 94 to 96 % for n >= 5; with exponential margins and a
+normal copula of 0.6 it is 92 and 89 % at n = 5 and 10: distrust it there.
 
 Reference case: x = 1, 2, 3 and y = 1, 3, 2 gives r = 0.5, p = 2 / 3.
 Source: Pearson (1895), doi:10.1098/rspl.1895.0041; interval: Fisher (1921).

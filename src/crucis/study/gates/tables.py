@@ -13,7 +13,7 @@ PARAMETERS: dict[str, dict[str, tuple[str, Any]]] = {
     "method": {
         "of": ("comparison", ...), "ablation": ("attribution", ...), "card": ("file", ...), "review": ("review", ...),
         "reproduce": ("count", 3), "guide": ("file", ...), "check": ("texts", ()),
-        "better": ("direction", "higher"),
+        "better": ("direction", ""),
     },
     "archive": {"of": ("gates", ...), "licence": ("text", ...), "cite": ("file", ...)},
 }  # fmt: skip

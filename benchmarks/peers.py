@@ -1,14 +1,13 @@
 """CPU seconds of a bootstrap and of a paired comparison: ours against rliable and deep-significance.
 
-    python benchmarks/stats.py [--rounds 3] [--peers FOLDER]
+    python benchmarks/statistics.py [--rounds 3] [--peers FOLDER]
 
 One thread. Bootstrap: interquartile mean of a 5 x 10 score matrix, 50,000 stratified resamples, percentile interval
 (target: at least 50 times faster than rliable 1.2.0). Comparison: two samples of 5; our paired t-test, signed ranks and
 almost stochastic order against deep-significance 1.2.8's almost stochastic order (target: at least 100 times). The
 sides alternate; ratios are of medians. The peers are needed for this file only: install `rliable==1.2.0 deepsig==1.2.8`
-and what they import (arch, absl-py, seaborn, matplotlib, tqdm, dill, psutil, and pandas below 3) with
-`pip install --target FOLDER --no-deps`. A peer that is absent is a row that says so. Writes results/stats.json.
-(Not called `statistics`: a script's folder comes first in the search for modules, before the standard library's.)
+and what they import (arch below 8, absl-py, seaborn, matplotlib, tqdm, dill, psutil, and pandas below 3) with
+`pip install --target FOLDER --no-deps`. A peer that is absent is a row that says so. Writes results/statistics.json.
 """
 
 from __future__ import annotations
@@ -134,7 +133,7 @@ def main() -> None:
         "bootstrap": contest("rliable 1.2.0", rliable, {"bootstrap": interval}, 50, given.rounds),
         "comparison": contest("deep-significance 1.2.8", deepsig, ours(), 100, given.rounds),
     }
-    path = Path(__file__).parent / "results" / "stats.json"
+    path = Path(__file__).parent / "results" / "statistics.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

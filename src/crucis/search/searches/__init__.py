@@ -1,0 +1,1 @@
+"""The shelf of searches: `propose(space, told, rungs, seed, *, ...)`, one file each."""

@@ -1,0 +1,65 @@
+"""The table of one stage for the report: means over seeds with intervals, cell by cell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from ..report import content as c
+from ..stats.describe import summary
+from ..stats.table import Sample
+from .nodes import Node
+from .pictures import cell_label
+from .readings import Readings
+from .stage_columns import COST, declared
+
+
+def stage_table(readings: Readings, stage: str, what: str) -> c.StageTable | None:
+    """The table of a stage's headline columns, `what` in words; None while there is no number."""
+    groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
+    names: dict[str, str] = {}
+    for node in readings.plan.nodes:
+        if node.instance.stage == stage:
+            record = readings.record(node.key)
+            groups[cell_label(readings, node.instance.cell)].append((node, record))
+            for name, about in node.bound.leaf.columns.items():
+                if about.get("headline") or name in ("parameters", "train_accuracy"):
+                    names[name] = about.get("unit", "")
+            if readings.study.stages[stage].verb == "search":
+                declared_here = declared(readings.study, readings.study.stages[stage])
+                names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
+    present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
+    if not present:
+        return None
+    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
+               c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
+    rows, missing = [], []
+    for label, group in groups.items():
+        cells = [_mean(_scalars(group, name)) for name in present]
+        ok = sum(record is not None and record.outcome == "ok" for _, record in group)
+        keys = tuple(record.key for _, record in group if record is not None)
+        rows.append(c.Row((label, *cells, ok if ok == len(group) else f"{ok} of {len(group)}"), keys))
+        missing += [
+            f"{label}, seed {node.instance.seed}: {readings.state(node)}" for node, _ in group
+            if readings.state(node) != "ok"
+        ]  # fmt: skip
+    return c.StageTable(
+        stage, what, c.Table(columns, tuple(rows)),
+        ("Mean over seeds with its 95 % interval (Student's t, which knows no bounds and may pass 0 or 1).",),
+        tuple(missing),
+    )  # fmt: skip
+
+
+def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
+    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
+    return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+
+
+def _mean(values: list[float]) -> c.Cell:
+    if not values:
+        return c.Absent("missing")
+    if min(values) == max(values):
+        return c.Estimate(values[0])
+    found = summary.estimate(Sample(values))  # type: ignore[arg-type]
+    return c.Estimate(float(found["mean"] or 0.0), found["low"], found["high"])
