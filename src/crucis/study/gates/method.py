@@ -167,7 +167,7 @@ def _unsealed(case: Case, found: Lines) -> None:
     name = registry.ledger(session.study, session.store)
     own = [line for line in registry.unsealings(session.store) if line["study"] == name]
     evidence = tuple(Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in enumerate(own, 1))
-    measured = f"{len(own)} times"
+    measured = f"{len(own)} time{'s' * (len(own) != 1)}"
     if not registry.sealed_sets(session.plan):
         found.add("unsealed-once", False, "No stage reads a test split, so the comparison rests on validation.",
                   mend="measure with split: test")  # fmt: skip
