@@ -16,6 +16,8 @@ from crucis.study.doctor import gates, method
 from crucis.study.doctor.difference import seeds_needed
 from crucis.study.doctor.finding import GRADES
 from crucis.study.doctor.rules import RULES, examine
+from crucis.study.gates.decision import Decision, Line
+from crucis.study.session import Conclusion
 
 
 def sound(node):
@@ -403,19 +405,20 @@ def test_supported_on_validation_only(tmp_path):
 
 
 def gate_case(outcome, *checks):
-    made = [SimpleNamespace(name=n, outcome=o, because=f"{n} is off", mend=f"mend {n}") for n, o in checks]
-    conclusion = SimpleNamespace(gates={"ready": SimpleNamespace(outcome=outcome, checks=made)})
-    return SimpleNamespace(conclusion=conclusion)
+    made = tuple(Line(n, o, f"{n} is off.", mend=f"mend {n}", critical=n == "tests") for n, o in checks)
+    decision = Decision("ready", "method", outcome, "because", made, ("tests: waived",) if "waived" in outcome else ())
+    return SimpleNamespace(conclusion=Conclusion(None, {}, {}, {"ready": decision}), file="s.yaml")
 
 
 def test_gates():
-    missed = [("card", "holds"), ("tests", "fails"), ("review", "unknown")]
+    missed = [("card", "holds"), ("review", "cannot tell"), ("seeds", "waived"), ("guide", "fails"), ("tests", "fails")]
     (found,) = gates.rejected(gate_case("REJECTED", *missed))
-    assert found.grade == "serious" and found.says == "gate 'ready' is REJECTED: tests, review"
-    assert found.action == "mend tests" and found.evidence == ("tests: tests is off", "review: review is off")
+    assert found.grade == "serious" and found.says == "gate 'ready' is REJECTED: tests, guide, review"
+    assert found.action == "mend tests"
+    assert found.evidence == ("tests: tests is off", "guide: guide is off", "review: review is off")
     assert next(gates.rejected(gate_case("CONDITIONAL", *missed))).grade == "advice"
     assert list(gates.rejected(gate_case("APPROVED", *missed))) == []
-    assert list(gates.rejected(SimpleNamespace(conclusion=SimpleNamespace()))) == []
+    assert list(gates.rejected(SimpleNamespace(conclusion=Conclusion(None, {}, {})))) == []
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
