@@ -268,3 +268,26 @@ def test_the_doctor_names_the_check_and_what_mends_it(ready: Path, copy: Path) -
     assert first.says.startswith("gate 'ready' is REJECTED: card")
     assert first.action == f"crucis card {copy / 'study.yaml'} --method"
     assert first.evidence[0] == "card: There is no ./card.md"
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_each_line_of_the_page_opens_its_evidence(ready: Path) -> None:
+    import re
+
+    from crucis.study import session as sessions
+
+    page = sessions.write_report(g.opened(ready))
+    html = page.read_text()
+    gates = html[html.index('<section id="gates">') : html.index("</section>", html.index('<section id="gates">'))]
+    anchors = set(re.findall(r' id="([^"]+)"', html))
+    links = re.findall(r'<a href="([^"]+)">', gates)
+    lines = re.findall(r"<tr><td><code>([a-z-]+)</code>.*?</tr>", gates, re.DOTALL)
+    assert lines == [*CHECKS["method"], *CHECKS["archive"]]
+    bare = [line for item in g.case(ready).session.study.gates for line in g.decided(ready, item).checks if not line.evidence]
+    assert gates.count("of evidence</summary>") == len(lines), bare
+    assert len([link for link in links if link.startswith("#record-")]) > 100
+    for link in links:
+        assert link[1:] in anchors if link.startswith("#") else (page.parent / link).is_file(), link
+    assert {"../../card.md", "../../.crucis/ledger/unsealings/1.json"} <= set(links)

@@ -65,8 +65,9 @@ def _wanted(case: Case, gate: Gate, workers: int | None) -> list[tuple[str, str,
         return [("repeat", replication.about(case, gate), lambda: _repeat(case, gate, workers), False)]
     if gate.kind == "archive":
         return [("bundle", archive.about(case), lambda: _bundle(case), False)]
-    wanted = [("components", implemented.about(case), lambda: implemented.check_parts(case), False)]
-    wanted = wanted if implemented.with_components(case) else []
+    wanted: list[tuple[str, str, Callable[[], Any], bool]] = []
+    if implemented.with_components(case):
+        wanted.append(("components", implemented.about(case), lambda: implemented.check_parts(case), False))
     wanted.append(("reproduce", case.state, lambda: _reproduce(case, gate, workers), False))
     if gate.params["check"]:
         wanted.append(("check", method.check_about(case, gate), lambda: _check(case, gate), True))

@@ -40,10 +40,11 @@ def _quarantined(case: Case, key: str) -> bool:
     return any((case.session.store.path / "quarantine").glob(f"{key[:16]}.*"))
 
 
-def openings(case: Case) -> list[dict[str, Any]]:
-    """The unsealings of this study, in their order."""
+def openings(case: Case) -> dict[int, dict[str, Any]]:
+    """The unsealings of this study by their number in the store's ledger of unsealings."""
     name = registry.ledger(case.session.study, case.session.store)
-    return [line for line in registry.unsealings(case.session.store) if line["study"] == name]
+    lines = registry.unsealings(case.session.store)
+    return {number: line for number, line in enumerate(lines, 1) if line["study"] == name}
 
 
 def ledger(case: Case, found: Lines) -> None:
@@ -52,11 +53,11 @@ def ledger(case: Case, found: Lines) -> None:
     own = openings(case)
     noted = [line["line"] for line in lines if line["kind"] == "unsealed"]
     evidence = [Evidence("ledger", f"evidence line {line['number']}", str(line["digest"])) for line in lines[-1:]]
-    evidence += [Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in enumerate(own, 1)]
+    evidence += [Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in own.items()]
     measured = f"{len(lines)} lines"
     if broken:
         found.add("ledger", False, f"{broken}.", mend="restore the folder 'ledger' of the store from a copy")
-    elif noted == [digest(chain.unnamed(line)) for line in own]:
+    elif noted == [digest(chain.unnamed(line)) for line in own.values()]:
         found.add("ledger", True, "Every line of evidence is as it was written, and each names the one before.",
                   measured=measured, evidence=evidence)  # fmt: skip
     else:
@@ -69,7 +70,7 @@ def unsealed(case: Case, gate: Gate, found: Lines) -> None:
     """What the comparison reads was measured on the test split, which this study opened exactly once."""
     session = case.session
     own = openings(case)
-    evidence = tuple(Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in enumerate(own, 1))
+    evidence = tuple(Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in own.items())
     measured = f"{len(own)} time{'s' * (len(own) != 1)}"
     outside = _not_on_test(case, gate.params["of"])
     if outside:
