@@ -285,9 +285,82 @@ def test_each_line_of_the_page_opens_its_evidence(ready: Path) -> None:
     links = re.findall(r'<a href="([^"]+)">', gates)
     lines = re.findall(r"<tr><td><code>([a-z-]+)</code>.*?</tr>", gates, re.DOTALL)
     assert lines == [*CHECKS["method"], *CHECKS["archive"]]
-    bare = [line for item in g.case(ready).session.study.gates for line in g.decided(ready, item).checks if not line.evidence]
-    assert gates.count("of evidence</summary>") == len(lines), bare
+    assert gates.count("of evidence</summary>") == len(lines)
     assert len([link for link in links if link.startswith("#record-")]) > 100
     for link in links:
         assert link[1:] in anchors if link.startswith("#") else (page.parent / link).is_file(), link
     assert {"../../card.md", "../../.crucis/ledger/unsealings/1.json"} <= set(links)
+
+
+def test_the_page_is_written_again_when_a_document_changed(copy: Path) -> None:
+    from crucis.study import session as sessions
+
+    assert "APPROVED" in sessions.write_report(g.opened(copy)).read_text()
+    (copy / "card.md").unlink()
+    assert "There is no ./card.md" in sessions.write_report(g.opened(copy)).read_text()
+
+
+# -- the command line -----------------------------------------------------------------------------------------------
+
+
+def _said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    from crucis.cli import main
+
+    code = main(list(words))
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+def test_the_command_prints_every_line_and_ends_with_0_only_where_all_are_approved(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(copy)
+    code, text = _said(capsys, "gate", "study.yaml", "--known")
+    assert code == 0, text
+    assert "ready (method): APPROVED. All 12 checks hold." in text
+    assert all(f"+ {check} " in text for check in CHECKS["method"])
+    code, text = _said(capsys, "gate", "study.yaml", "out", "--known", "--format", "json")
+    assert code == 0
+    (found,) = json.loads(text)
+    assert [line["check"] for line in found["checks"]] == list(CHECKS["archive"])
+    (copy / "card.md").unlink()
+    code, text = _said(capsys, "gate", "study.yaml", "ready", "--known")
+    assert code == 1
+    assert "x card" in text and "to mend it: crucis card study.yaml --method" in text
+    code, text = _said(capsys, "gate", "study.yaml", "redy")
+    assert code == 2 and "Did you mean 'ready'?" in text
+
+
+def test_the_command_writes_cards_and_checklists(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(copy)
+    before = (copy / "card.md").read_text()
+    code, text = _said(capsys, "card", "study.yaml", "--method")
+    assert code == 0 and "100% filled" in text
+    assert (copy / "card.md").read_text() == before
+    assert _said(capsys, "card", "study.yaml", "--checklist", "neurips", "--output", "n.md")[0] == 0
+    assert "small" in (copy / "n.md").read_text()
+    code, text = _said(capsys, "card", "study.yaml", "--model", "modl")
+    assert code == 2 and "Did you mean 'model'?" in text
+
+
+def test_the_hub_reads_the_model_card(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.chdir(copy)
+    code, text = _said(capsys, "card", "study.yaml", "--model", "model@arm=full", "--output", "hub/README.md")
+    assert code == 0, text
+    card = hub.ModelCard.load("hub/README.md")
+    assert card.data.license == "mit"
+    results = {item.metric_name: item for item in card.data.eval_results}
+    beside = {
+        f"{e['stage']}.{e['column']}": e for e in json.loads((copy / "hub" / "results.json").read_text())["results"]
+    }
+    assert results.keys() == beside.keys() and "test.accuracy" in results
+    for name, item in results.items():
+        assert item.metric_value == pytest.approx(beside[name]["mean"])
+        assert item.dataset_name == "digits"
+    again = hub.ModelCardData(**card.data.to_dict() | {"model_name": card.data.model_name})
+    assert again.library_name == "pytorch"

@@ -231,7 +231,12 @@ def fingerprint(session: Session) -> str:
     )
     own = [registry.own_code(session.study, name) for name in session.study.analysis]
     foreign = sorted(imported(store).keys() & set(keys))
-    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign])
+    gates: list[Any] = []
+    if session.study.gates:
+        from .gates.case import standing
+
+        gates = standing(session)
+    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign, gates])
 
 
 def write_report(session: Session, *, force: bool = False) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,17 @@ def ledger_of(session: Session) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, or an empty text where there is none."""
     return sha256(path.read_bytes()) if path.is_file() else ""
+
+
+def standing(session: Session) -> list[Any]:
+    """What decisions rest on besides records: the evidence, the study's files with its documents, and its archive."""
+    from ..gathering import gather
+
+    folder = session.study.folder
+    files = [*gather(session.study).values(), *(path for path in sorted(folder.iterdir()) if path.is_file())]
+    files.append(session.report_folder.parent / f"{session.report_folder.name}.zip")
+    found = {os.path.relpath(path, folder): file_digest(path) for path in files}
+    return [session.store.lines(ledger_of(session)), found]
 
 
 @dataclass
