@@ -364,3 +364,13 @@ def test_the_hub_reads_the_model_card(
         assert item.dataset_name == "digits"
     again = hub.ModelCardData(**card.data.to_dict() | {"model_name": card.data.model_name})
     assert again.library_name == "pytorch"
+
+
+def test_the_doctor_reads_real_attributions_and_comparisons(ready: Path) -> None:
+    from crucis.study import session as sessions
+    from crucis.study.doctor.rules import RULES
+
+    session = g.opened(ready)
+    case = DoctorCase(session, sessions.conclude(session), False)
+    found = [item for rule in RULES for item in rule(case)]
+    assert not [item for item in found if item.rule in ("under_baseline", "gate")], found
