@@ -257,6 +257,7 @@ def _analysis_what(analysis: Any) -> str:
     tail = f" with {', '.join(map(str, analysis.targets))}" if analysis.targets else ""
     tail += f", given {', '.join(map(str, analysis.given))}" if analysis.given else ""
     tail += f", between {analysis.between}" if analysis.between else ""
+    tail += f", along {analysis.along}" if analysis.along else ""
     sides = "; ".join(f"{name}: {', '.join(map(str, refs))}" for name, refs in analysis.models.items())
     tail += f" from {sides}" if sides else ""
     tail += f", leaving out {analysis.leave_out}" if analysis.leave_out else ""
@@ -310,6 +311,8 @@ def _sentence(result: AnalysisResult) -> str:
         name = next((k for k in ("rho", "tau", "r") if rows[0].values.get(k) is not None), "rho")
         best = max(rows, key=lambda row: abs(row.values.get(name) or 0.0))
         return f"Strongest association: {', '.join(best.axes.values())}: {association(result, best)}."
+    if any(name in rows[0].values for name in _TOLD):
+        return "; ".join(f"{', '.join(row.axes.values())}: {_told(result, row)}" for row in rows[:6])
     if result.verb == "compare":
         first = next(row for row in rows).axes.get("method")
         best = max((row for row in rows if row.axes.get("method") == first), key=_distance)
@@ -321,6 +324,21 @@ def _sentence(result: AnalysisResult) -> str:
     if result.verb == "describe" and len(rows) <= 6:
         return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(_middle(row))}" for row in rows)
     return f"{len(rows)} rows."
+
+
+#: The column that a sentence is about, for statistics that have neither an effect nor a mean.
+_TOLD = {
+    "concordance": "concordance", "slope": "slope", "tied": "share of tied pairs", "bias": "bias", "h": "H",
+}  # fmt: skip
+
+
+def _told(result: AnalysisResult, row: ResultRow) -> str:
+    """`slope 0.61 [0.1, 0.9], p = 0.02, n = 8`."""
+    name = next(name for name in _TOLD if name in row.values)
+    ends = [row.values.get(end) for end in result.intervals.get(name, ())]
+    interval = f" [{_number(ends[0])}, {_number(ends[1])}]" if ends and None not in ends else ""
+    p = row.values.get("p")
+    return f"{_TOLD[name]} {_number(row.values[name])}{interval}{'' if p is None else f', p = {p:.2g}'}, n = {row.n}"
 
 
 def _largest(row: ResultRow) -> str:
