@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crucis.errors import Refusal
-from crucis.stats import concordance
+from crucis.stats import concordance, explained
 from crucis.stats.compare import kruskal_wallis
 from crucis.stats.describe import agreement, selection_bias, ties, trajectory
 from crucis.stats.panel import Groups, Panel, Selection
@@ -152,6 +152,17 @@ def test_h_and_its_chi_squared_p_are_scipys(seed, sizes, distinct):
     found, oracle = kruskal_wallis.estimate(Groups(tuple(groups)), draw, p_by="chi2"), stats.kruskal(*groups)
     assert (found["h"], found["p"]) == pytest.approx((max(0.0, oracle.statistic), oracle.pvalue), abs=1e-9)
     assert found["effect_size"] == pytest.approx(max(0.0, oracle.statistic) / (len(values) - 1), abs=1e-9)
+
+
+def test_share_between_groups_inverts_the_noncentral_f():
+    groups = [np.array([1.0, 2, 4]), np.array([3.0, 5, 6, 7]), np.array([9.0, 12])]
+    f, n = stats.f_oneway(*groups).statistic, 9
+    share, low, high = explained.between(groups, 0.5)
+    for end, level in ((low, 0.75), (high, 0.25)):
+        assert stats.ncf.cdf(f, 2, 6, n * end / (1 - end)) == pytest.approx(level, abs=1e-6)
+    assert low <= share <= high
+    assert explained.between([np.arange(3.0), np.arange(3.0)], 0.95)[:2] == (0.0, 0.0)
+    assert explained.between([np.zeros(2), np.ones(2)], 0.95) == (1.0, None, None)
 
 
 def test_few_values_take_the_p_of_all_deals():

@@ -121,6 +121,7 @@ TERMS = {
     "confirmed": "mean of the winner on fresh seeds",
     "h": "Kruskal-Wallis statistic: how far the mean ranks of the levels lie apart",
     "effect_size": "epsilon-squared: share of the spread of ranks between levels, from 0 to 1",
+    "share": "share of the variance of the values that lies between the levels, with its interval",
     "df": "degrees of freedom",
     "confidence": "how often intervals made this way cover the true value",
 }

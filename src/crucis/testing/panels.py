@@ -25,7 +25,7 @@ TRUTHS: Mapping[str, Mapping[str, Callable[[float], float]]] = {
     "panel": {"icc": lambda effect: effect},
     "runs": {"slope": lambda effect: effect, "change": lambda effect: (LEVELS - 1) * effect},
     "selection": {"bias": lambda effect: effect},
-    "groups": {},
+    "groups": {"share": lambda effect: 2.0 * effect**2 / (9.0 + 2.0 * effect**2)},
 }
 
 

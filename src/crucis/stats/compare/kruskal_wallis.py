@@ -2,7 +2,9 @@
 
 One test for all levels at once: it says that some level differs, not which, so it takes no `against`; ask `friedman`
 where rows are paired. `effect_size` is epsilon-squared, H / (n - 1): the share of the spread of ranks that lies between
-levels, from 0 to 1, and above 0 by chance alone: (levels - 1) / (n - 1) on average. `p` is by permutation where a group
+levels, from 0 to 1, and above 0 by chance alone: (levels - 1) / (n - 1) on average. `share` is the share
+of the variance of the values themselves between the levels; its interval (noncentral F) holds for normal values of one
+variance, so distrust it for others. `p` is by permutation where a group
 has fewer than 5 values and by chi-squared otherwise (`p_by` forces one); both are corrected for ties.
 
 With `unit: slice` the values are the slices of each network. They are no independent replicates: all lie in the same
@@ -23,6 +25,7 @@ import numpy as np
 from scipy import special
 
 from ...errors import Refusal
+from .. import explained
 from ..panel import Groups
 from ..ranks import midranks
 from ..table import at_least
@@ -37,12 +40,15 @@ COLUMNS = {
     "p_raw": {"unit": "probability", "range": [0, 1], "axes": []},
     "p_chi2": {"unit": "probability", "range": [0, 1], "axes": []},
     "effect_size": {"unit": "1", "range": [0, 1], "axes": [], "headline": True, "estimate": True},
+    "share": {"unit": "1", "range": [0, 1], "axes": [], "interval": ["share_low", "share_high"]},
+    "share_low": {"unit": "1", "range": [0, 1], "axes": []},
+    "share_high": {"unit": "1", "range": [0, 1], "axes": []},
     "df": {"unit": "1", "range": [1, None], "axes": []},
     "levels": {"unit": "count", "range": [2, None], "axes": []},
     "n": {"unit": "count", "range": [0, None], "axes": []},
     "n_planned": {"unit": "count", "range": [0, None], "axes": []},
 }
-LIMITS = {"draws": "[99, 1000000]"}
+LIMITS = {"confidence": "(0, 1)", "draws": "[99, 1000000]"}
 #: For the conformance suite: fewer permutations.
 EXAMPLE = {"draws": 199}
 #: Smallest group for which chi-squared is used (Kruskal and Wallis 1952).
@@ -67,6 +73,7 @@ def estimate(
     table: Groups,
     stream: np.random.Generator,
     *,
+    confidence: float = 0.95,
     draws: int = 9_999,
     p_by: Literal["auto", "permutation", "chi2"] = "auto",
 ) -> dict[str, float | None]:
@@ -74,6 +81,7 @@ def estimate(
 
     Args:
         stream: random numbers of the permutations.
+        confidence: of the interval of `share`, in (0, 1).
         draws: permutations; the smallest p is 1 / (draws + 1).
         p_by: `permutation`, `chi2`, or `auto`: permutation where a group has fewer than 5 values.
 
@@ -99,12 +107,16 @@ def estimate(
     p_chi2 = float(special.chdtrc(len(groups) - 1, h))
     shuffled = p_by == "permutation" or (p_by == "auto" and int(sizes.min()) < FEW)
     p = _permuted(ranks, sizes, stream, draws) if shuffled else p_chi2
+    share, low, high = explained.between(groups, confidence)
     return {
         "h": h,
         "p": p,
         "p_raw": p,
         "p_chi2": p_chi2,
         "effect_size": min(1.0, h / (n - 1)),
+        "share": share,
+        "share_low": low,
+        "share_high": high,
         "df": len(groups) - 1,
         "levels": len(groups),
         "n": n,
