@@ -51,6 +51,16 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
     )  # fmt: skip
 
 
+def analysis_of(session: Session, conclusion: Conclusion, name: str) -> c.Analysis:
+    """One analysis as the page shows it.
+
+    Raises:
+        KeyError: no such analysis.
+    """
+    after = registry.late(session.study, registry.current(session.study, session.store))
+    return _analysis(session, conclusion.results[name], after)
+
+
 # -- verdicts -----------------------------------------------------------------------------------------------------
 
 
@@ -187,7 +197,7 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
 _ESTIMATES = {"mean": ("low", "high"), "effect": ("low", "high"), "rho": ("low", "high"), "tau": ("low", "high"),
               "r": ("low", "high"), "median": ("median_low", "median_high"), "sd": ("sd_low", "sd_high"),
               "dz": ("dz_low", "dz_high")}  # fmt: skip
-_COUNTS = {"ties"}
+_COUNTS = {"ties", "levels", "distinct", "df"}
 _AXIS_WORDS = {
     ("describe", "metric"): "the column that is described",
     ("compare", "metric"): "the column that is compared",
@@ -388,6 +398,12 @@ _METHODS = {
     "over the base; p_letter: shuffled rows of the added columns. rho is strongly negative under pure noise, so judge "
     "by r2, which is against the mean of the other groups.",
     "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
+    "kruskal_wallis": "Kruskal-Wallis ranks of independent groups; p by permutation where a group has fewer than 5 "
+    "values, else chi-squared. share: variance between levels, interval by noncentral F (normal values).",
+    "agreement": "Kendall's W with p by permuting each level's order; ICC(1) with its F interval (Shrout and Fleiss).",
+    "trajectory": "Least-squares slope of each run along the axis; mean over runs with Student's t interval.",
+    "ties": "Counts of equal values and of pairs of them.",
+    "selection_bias": "What the search found minus the mean on fresh seeds; Student's t over the fresh seeds.",
     "improvement": "Probability that a run beats a run, mean over tasks; p from swapping the values of pairs, exact.",
     "iqm": "Interquartile mean of runs and tasks; stratified bootstrap.",
     "summary": "Mean with Student's t interval; median by order statistics.",

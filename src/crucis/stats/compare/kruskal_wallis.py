@@ -2,10 +2,11 @@
 
 One test for all levels at once: it says that some level differs, not which, so it takes no `against`; ask `friedman`
 where rows are paired. `effect_size` is epsilon-squared, H / (n - 1): the share of the spread of ranks that lies between
-levels, from 0 to 1, and above 0 by chance alone: (levels - 1) / (n - 1) on average. `share` is the share
-of the variance of the values themselves between the levels; its interval (noncentral F) holds for normal values of one
-variance, so distrust it for others. `p` is by permutation where a group
-has fewer than 5 values and by chi-squared otherwise (`p_by` forces one); both are corrected for ties.
+levels, from 0 to 1, and above 0 by chance alone: (levels - 1) / (n - 1) on average. `share` is the share of
+the variance of the values themselves between the levels; its interval (noncentral F) holds for normal values of one
+variance, so distrust it for others; groups closer than chance lets them be have the interval 0 to 0. `p` is by
+permutation where a group has fewer than 5 values and by chi-squared otherwise (`p_by` forces one); both are corrected
+for ties.
 
 With `unit: slice` the values are the slices of each network. They are no independent replicates: all lie in the same
 landscape, so the test asks whether networks differ beyond the noise of drawing directions, and nothing about
