@@ -377,7 +377,10 @@ def test_the_component_that_hurts(tmp_path):
 
 def search_case(values, direction="maximise"):
     """A study with a search whose trials gave these values, as the rules read it."""
-    trials = [SimpleNamespace(instance=SimpleNamespace(stage="tuned.trial"), value=value) for value in values]
+    trials = [
+        SimpleNamespace(instance=SimpleNamespace(stage="tuned.trial", cell={"trial": str(i)}), value=value)
+        for i, value in enumerate(values)
+    ]
     stage = SimpleNamespace(verb="search", objective=(direction, "accuracy"))
     return SimpleNamespace(
         study=SimpleNamespace(stages={"tuned": stage, "model": SimpleNamespace(verb="train")}),
@@ -464,3 +467,33 @@ def test_the_gravest_comes_first_and_every_finding_is_complete(tmp_path):
     assert all(finding.says and finding.action for finding in found)
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
     json.dumps([vars(finding) for finding in found])
+
+
+SEARCH = """\
+study: s
+seeds: 2
+stages:
+  tuned:
+    search: random
+    trial: {train: supervised, net: mlp, data: digits, lr: {log_uniform: [1e-4, 1]}}
+    maximise: accuracy
+    trials: 12
+    pool: seed
+"""
+
+
+def test_the_rule_of_searches_on_a_search_that_ran(tmp_path):
+    import search_toys
+
+    (tmp_path / "s.yaml").write_text(SEARCH)
+    session = search_toys.ran(tmp_path / "s.yaml", tmp_path / ".crucis")
+    case = d.Case(session, d.conclude(session), False)
+    trials = [node for node in session.plan.nodes if node.instance.stage == "tuned.trial"]
+    each = [session.store.read(node.key).values["accuracy"] for node in trials]
+    assert len(each) == 24  # 12 trials of two seeds, trial by trial
+    scores = [(first + second) / 2 for first, second in zip(each[::2], each[1::2], strict=True)]
+    improved = max(scores[8:]) > max(scores[:8])
+    assert bool(list(method.search_unfinished(case))) == improved
+    says = method._search(case, "tuned")
+    assert f"{max(scores):.4g}" in says
+    assert ("not come to rest" in says) == improved

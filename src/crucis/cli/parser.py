@@ -108,7 +108,8 @@ def _diff(p: argparse.ArgumentParser) -> None:
 
 def _table(p: argparse.ArgumentParser) -> None:
     _read(p)
-    _format(p, "text", "csv", "json")
+    p.add_argument("--analysis", metavar="NAME", help="the table of one analysis, as the report shows it")
+    _format(p, "text", "csv", "json", "md", "latex")
 
 
 def _report(p: argparse.ArgumentParser) -> None:
@@ -216,6 +217,7 @@ def _card(p: argparse.ArgumentParser) -> None:
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--method", action="store_true", help="the method card; what persons wrote in it is kept")
     which.add_argument("--model", metavar="STAGE[@FACTOR=LEVEL]", help="a model card for the Hugging Face hub")
+    which.add_argument("--guide", action="store_true", help="a reproduction guide to begin with")
     which.add_argument("--checklist", choices=("neurips", "acm"), help="answers that follow from records")
     p.add_argument("--output", metavar="FILE", help="where to write it")
 

@@ -256,9 +256,22 @@ def write_report(session: Session, *, force: bool = False) -> Path:
     lines = [_verdict_line(verdict, after) for verdict in conclusion.verdicts.values()]
     lines += [f"{item.words}  gate {item.name}: {item.because}" for item in conclusion.gates.values()]
     lines += [f"WAIVER  gate {item.name}: {text}" for item in conclusion.gates.values() for text in item.waivers]
+    _write_card(session, conclusion)
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")
     mark.write_text(current, encoding="utf-8")
     return written
+
+
+def _write_card(session: Session, conclusion: Conclusion) -> None:
+    """The method card as the records fill it, beside the page of a study with a method gate; persons' words kept."""
+    gate = next((gate for gate in session.study.gates.values() if gate.kind == "method"), None)
+    if gate is None:
+        return
+    from .cards import method_card
+
+    own = session.study.folder / str(gate.params["card"])
+    before = own.read_text(encoding="utf-8", errors="replace") if own.is_file() else ""
+    (session.report_folder / "method-card.md").write_text(method_card.card(conclusion, before), encoding="utf-8")
 
 
 def _verdict_line(verdict: Verdict, after: Mapping[str, str]) -> str:
