@@ -79,8 +79,8 @@ def _print(item: Any) -> None:
 
 
 def card(a: argparse.Namespace) -> int:
-    """Write a method card, a model card or a checklist."""
-    from ..study.cards import checklists, method_card, model_card
+    """Write a method card, a model card, a reproduction guide or a checklist."""
+    from ..study.cards import checklists, guide_card, method_card, model_card
 
     session = opened(a)
     case = _case(session)
@@ -91,6 +91,12 @@ def card(a: argparse.Namespace) -> int:
         target = Path(a.output) if a.output else session.report_folder / "model-card" / "README.md"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.with_name("results.json").write_text(beside, encoding="utf-8")
+    elif a.guide:
+        named = next((g.params["guide"] for g in session.study.gates.values() if g.kind == "method"), "guide.md")
+        target = Path(a.output) if a.output else folder / named
+        if target.is_file():
+            raise CrucisError(f"{target} exists, and a person may have written in it; name another file: --output FILE")
+        text = guide_card.guide(session, case.readings)
     elif a.checklist:
         text = checklists.text_of(session.study.name, a.checklist, checklists.checklist(case, a.checklist))
         target = Path(a.output) if a.output else session.report_folder / f"{a.checklist}.md"

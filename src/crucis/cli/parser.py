@@ -216,6 +216,7 @@ def _card(p: argparse.ArgumentParser) -> None:
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--method", action="store_true", help="the method card; what persons wrote in it is kept")
     which.add_argument("--model", metavar="STAGE[@FACTOR=LEVEL]", help="a model card for the Hugging Face hub")
+    which.add_argument("--guide", action="store_true", help="a reproduction guide to begin with")
     which.add_argument("--checklist", choices=("neurips", "acm"), help="answers that follow from records")
     p.add_argument("--output", metavar="FILE", help="where to write it")
 
