@@ -11,6 +11,7 @@ import torch
 
 from crucis.study import design
 from crucis.study.load import check_study, load_study
+from crucis.study.power import design_power
 
 #: Millions of parameters with 100 classes at 3x32x32: the protocol's own table where it has the network, else the
 #: counts published with the architectures (ImageNet heads and stems replaced, hence the tolerance).

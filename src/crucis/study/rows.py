@@ -91,11 +91,11 @@ def loops(analysis: Analysis, of: Sequence[Series], columns: Columns) -> list[di
     # A natural join, column by column: what agrees so far stays few, where the product of all columns explodes.
     joined: list[dict[str, str]] = [{}]
     for mine, groups in per_column:
-        wider = {}
+        wider: dict[tuple[str | None, ...], dict[str, str]] = {}
         for labels, values in itertools.product(joined, groups):
-            one = dict(zip(mine, values, strict=True))
-            if all(labels.get(axis, value) == value for axis, value in one.items()):
-                both = labels | one
+            level = dict(zip(mine, values, strict=True))
+            if all(labels.get(axis, value) == value for axis, value in level.items()):
+                both = {**labels, **level}
                 wider[tuple(both.get(axis) for axis in known)] = both
         joined = list(wider.values())
     found = [tuple(labels[axis] for axis in known) for labels in joined]
