@@ -45,6 +45,9 @@ drop:   # what three networks cannot answer, and rosters that they are not part 
   - analysis.partial
   - analysis.prediction
   - analysis.by-family
+  - analysis.by-slice
+  - analysis.across
+  - claims.same-everywhere
   - claims.topology-predicts
   - claims.topology-adds
   - claims.larger-forget-more
