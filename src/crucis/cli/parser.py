@@ -162,6 +162,13 @@ def _doctor(p: argparse.ArgumentParser) -> None:
     _format(p, "text", "json")
 
 
+def _recipes(p: argparse.ArgumentParser) -> None:
+    p.add_argument("action", choices=("list", "show", "audit"))
+    p.add_argument("target", nargs="?", help="show: a recipe")
+    p.add_argument("--claims", metavar="FILE.yaml", help="audit: a list of {recipe, key, claimed, unit, reference}")
+    _format(p, "text", "json")
+
+
 def _gc(p: argparse.ArgumentParser) -> None:
     p.add_argument("--store", metavar="DIR")
     p.add_argument("--keep", default="90d", metavar="AGE", help="plans younger than this keep their records (90d)")
@@ -222,6 +229,7 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     ),
     "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
     "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
+    "recipes": ("recipes", "recipes", "what papers trained with, and claims held against it", _recipes),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
     "diagram": ("diagram", "diagram", "draw a network, or two with what differs", _diagram),
     "fmt": ("studies", "fmt", "put a study file into its usual order", _fmt),

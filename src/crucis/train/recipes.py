@@ -17,9 +17,14 @@ _FOLDER = Path(__file__).parent / "recipes"
 _RULES = {"linear": 1.0, "square_root": 0.5}
 
 
-def names() -> tuple[str, ...]:
-    """Shipped recipes, sorted."""
+def house_names() -> tuple[str, ...]:
+    """House recipes, sorted."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def names() -> tuple[str, ...]:
+    """Recipes that a study can name, sorted."""
+    return house_names()
 
 
 @cache
