@@ -164,8 +164,13 @@ def _doctor(p: argparse.ArgumentParser) -> None:
 
 def _recipes(p: argparse.ArgumentParser) -> None:
     p.add_argument("action", choices=("list", "show", "audit"))
-    p.add_argument("target", nargs="?", help="show: a recipe")
+    p.add_argument("target", nargs="?", help="show: a recipe; audit: a study or a record's key")
     p.add_argument("--claims", metavar="FILE.yaml", help="audit: a list of {recipe, key, claimed, unit, reference}")
+    p.add_argument("--recipe", metavar="NAME[@WHO]", help="audit: hold every training against this recipe")
+    p.add_argument("--preset", metavar="NAME")
+    p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
+    p.add_argument("--yes", action="store_true", help="really use more than 20 seeds")
+    _place(p)
     _format(p, "text", "json")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import CrucisError
@@ -105,8 +106,12 @@ def _page(recipe: facts.Recipe) -> Iterator[str]:
 
 
 def _audit(a: argparse.Namespace) -> int:
-    if not a.claims:
-        raise CrucisError("crucis recipes audit needs --claims FILE.yaml")
+    if bool(a.claims) == bool(a.target):
+        raise CrucisError("crucis recipes audit needs --claims FILE.yaml, or a study or a record's key")
+    return _claims(a) if a.claims else _trainings(a)
+
+
+def _claims(a: argparse.Namespace) -> int:
     from ..train.published.claims_file import lines, read
     from ..train.published.judging import judge
 
@@ -116,3 +121,25 @@ def _audit(a: argparse.Namespace) -> int:
     else:
         print("\n".join(lines(judged)))
     return 1 if any(one.outcome == "wrong" for one in judged) else 0
+
+
+def _trainings(a: argparse.Namespace) -> int:
+    from ..study.auditing import audit_record, audit_study, text
+
+    if len(a.target) >= 4 and set(a.target) <= set("0123456789abcdef"):
+        from ..api import find_record, find_root
+        from ..engine.store import Store
+
+        found = [audit_record(find_record(Store(find_root(a.store)), a.target), a.recipe)]
+    else:
+        from .studies import opened
+
+        a.study = a.target
+        found = audit_study(opened(a), a.recipe)
+    if a.format == "json":
+        rows = [{"where": one.where, "recipe": one.recipe, "ran": one.ran, "steps": one.steps,
+                 "verdict": one.verdict, "lines": [asdict(line) for line in one.lines]} for one in found]  # fmt: skip
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join("\n".join(text(one)) for one in found))
+    return 1 if any(line.outcome == "deviates" for one in found for line in one.lines) else 0
