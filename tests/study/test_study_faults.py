@@ -47,9 +47,9 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         ONE + "  c: {measure: supervised, of: m}\n",
         [(4, 16, "stages.c.measure", "unknown-name", "'supervised' is a training protocol, not an instrument.")],
     ),
-    "gates are not there yet": (
-        ONE + "gates: {g: {gate: method}}\n",
-        [(4, 1, "gates", "later", "comes with a later version")],
+    "an unknown gate": (
+        ONE + "gates: {g: {gate: methd}}\n",
+        [(4, 19, "gates.g.gate", "unknown-name", "Did you mean 'method'?")],
     ),
     "fit is not there yet": (
         ONE + "analysis:\n  a: {fit: power_law, of: m.accuracy}\n",

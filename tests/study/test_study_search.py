@@ -15,11 +15,11 @@ from search_toys import accuracy, ran
 
 from crucis.cli import main
 from crucis.study.attributing import search_tasks
-from crucis.study.load import study_from_text
+from crucis.study.load import check_study, study_from_text
 from crucis.study.plan import make_plan
 from crucis.study.readings import Readings
-from crucis.study.session import open_session
-from crucis.study.spec import Ref
+from crucis.study.session import conclude, open_session
+from crucis.study.spec import Analysis, Ref
 
 BODY = "train: supervised, net: mlp, data: digits, for: 8 epochs, lr: {log_uniform: [1e-4, 1]}"
 ONE = f"""study: s
@@ -296,8 +296,8 @@ def test_the_plan_counts_and_is_light(tmp_path, capsys):
 
 def test_the_table_of_a_search_is_its_complete_trials_on_their_own_scales(tmp_path):
     text = ONE.replace("lr:", "batch: {choice: [32, 13, 64]}, lr:").replace("trials: 6", "trials: 12")
-    session = ran(write(tmp_path, text), tmp_path / "store")
-    tasks = search_tasks(Readings(session.plan, session.store), Ref("tuned"))
+    session, whole = ran(write(tmp_path, text), tmp_path / "store"), Analysis("what", "attribute", ())
+    tasks = search_tasks(Readings(session.plan, session.store), Ref("tuned"), whole)
     assert [task.axes for task in tasks] == [{"parameter": "batch"}, {"parameter": "lr"}]
     hunt = session.plan.hunts[0]
     kept = [ask.values for ask, _ in hunt.asked if ask.values[0] != 1]  # a batch of 13 crashes here
@@ -308,8 +308,36 @@ def test_the_table_of_a_search_is_its_complete_trials_on_their_own_scales(tmp_pa
     assert tasks[0].table.shares[:, 0].tolist() == [values[0] for values in kept]
     assert tasks[0].table.choices == (3, 0)
     unfinished = open_session(write(tmp_path, text, "u.yaml"), store=tmp_path / "empty")
-    waiting = search_tasks(Readings(unfinished.plan, unfinished.store), Ref("tuned"))
+    waiting = search_tasks(Readings(unfinished.plan, unfinished.store), Ref("tuned"), whole)
     assert [task.refused.code for task in waiting] == ["input_refused", "input_refused"]
+
+
+def test_a_search_is_taken_apart_by_an_analysis(tmp_path):
+    text = ONE.replace("trials: 6", "trials: 24") + (
+        "analysis:\n  what: {attribute: [fanova, sobol], of: tuned}\n"
+        "claims:\n  rate: what.importance@method=fanova@parameter=lr > 0.9\n"
+    )
+    session = ran(write(tmp_path, text), tmp_path / "store")
+    found = conclude(session)
+    rows = {(row.axes["method"], row.axes["parameter"]): row for row in found.results["what"].rows}
+    assert set(rows) == {("fanova", "lr"), ("sobol", "lr")}
+    assert rows["fanova", "lr"].values["importance"] == pytest.approx(1.0)  # there is no other parameter
+    assert rows["fanova", "lr"].values["n"] == 24
+    assert found.verdicts["rate"].outcome == "supported"
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "words"),
+    [("{attribute: fanova, of: model.accuracy}", "what.of", "no search for the best trial"),
+     ("{attribute: fanova, of: tuned, over: net}", "what.over", "Remove 'over'"),
+     ("{attribute: [fanova, shapley], of: tuned}", "what.attribute", "Write two analyses"),
+     ("{attribute: shapley, of: tuned.best}", "what", "Write over: FACTOR")],
+)  # fmt: skip
+def test_what_cannot_be_taken_apart(tmp_path, line, path, words):
+    text = ONE.rstrip() + f"\n  model: {{train: supervised, net: mlp, data: digits}}\nanalysis:\n  what: {line}\n"
+    _, faults = check_study(write(tmp_path, text))
+    assert [fault.path for fault in faults] == [f"analysis.{path}"], [str(fault) for fault in faults]
+    assert words in faults[0].text
 
 
 # --- what is refused -----------------------------------------------------------------------------------------

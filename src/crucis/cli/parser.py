@@ -211,6 +211,28 @@ def _revise(p: argparse.ArgumentParser) -> None:
     p.add_argument("--same-numbers", action="store_true", help="the numbers did not change: record the new digest")
 
 
+def _gate(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    p.add_argument("name", nargs="?", help="one gate (default: all)")
+    _place(p)
+    p.add_argument("--known", action="store_true", help="gather nothing; judge on what is there")
+    p.add_argument("--commands", action="store_true", help="also run the commands of 'check' and the guide (a shell)")
+    p.add_argument("--again", action="store_true", help="gather everything anew")
+    p.add_argument("--workers", type=int, metavar="N")
+    _format(p, "text", "json")
+
+
+def _card(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    which = p.add_mutually_exclusive_group(required=True)
+    which.add_argument("--method", action="store_true", help="the method card; what persons wrote in it is kept")
+    which.add_argument("--model", metavar="STAGE[@FACTOR=LEVEL]", help="a model card for the Hugging Face hub")
+    which.add_argument("--guide", action="store_true", help="a reproduction guide to begin with")
+    which.add_argument("--checklist", choices=("neurips", "acm"), help="answers that follow from records")
+    p.add_argument("--output", metavar="FILE", help="where to write it")
+
+
 COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], None]]] = {
     "new": ("studies", "new", "write a study to begin with", _new),
     "check": ("studies", "check", "all faults of a study, without running anything", _check),
@@ -235,6 +257,8 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
     "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
     "recipes": ("recipes", "recipes", "what papers trained with, and claims held against it", _recipes),
+    "gate": ("gates", "gate", "gather the evidence of gates and decide", _gate),
+    "card": ("gates", "card", "write a method card, a model card or a checklist", _card),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),
     "diagram": ("diagram", "diagram", "draw a network, or two with what differs", _diagram),
     "fmt": ("studies", "fmt", "put a study file into its usual order", _fmt),

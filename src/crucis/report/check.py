@@ -105,6 +105,10 @@ def faults(page: Page) -> list[str]:
         found += _outcomes(f"verdict '{verdict.name}'", verdict.outcome, verdict.criteria)
         for part in verdict.parts:
             found += _outcomes(f"verdict '{verdict.name}', {part.level}", part.outcome, part.criteria)
+    for gate in page.gates:
+        known = (*HOLDS, "waived")
+        found += [f"gate '{gate.name}': check '{line.check}' says '{line.outcome}'; known: {', '.join(known)}"
+                  for line in gate.lines if line.outcome not in known]  # fmt: skip
     for analysis in page.analyses:
         found += _table(f"analysis '{analysis.name}'", analysis.table)
         found += _significance(analysis)

@@ -369,6 +369,42 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What a line of a gate rests on: a record's key, a file, a line of a ledger, another gate; with its digest."""
+
+    kind: str
+    name: str
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class GateLine:
+    """One check: holds, fails, cannot tell or waived; `note`: its waiver or mitigation."""
+
+    check: str
+    outcome: str
+    critical: bool
+    says: str
+    measured: str = ""
+    proofs: tuple[Proof, ...] = ()
+    note: str = ""
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A checklist with its decision in words (waivers included), and every waiver in full."""
+
+    name: str
+    kind: str
+    outcome: str
+    words: str
+    because: str
+    lines: tuple[GateLine, ...] = ()
+    waivers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Tick:
     """A line of a checklist; `holds` is None where it cannot be told."""
 
@@ -396,6 +432,7 @@ class Page:
     preset: str = ""
     summary: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    gates: tuple[Gate, ...] = ()
     figures: tuple[Figure, ...] = ()
     design: Design = field(default_factory=Design)
     changes: tuple[Change, ...] = ()

@@ -10,7 +10,8 @@ from crucis.report import numbers
 from crucis.report.content import Absent, Analysis, Cell, Figure, Page, Source, StageCount, Term
 
 MARK = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "not judged": "–"}
-HOLD = {"holds": "✓", "fails": "✗", "cannot tell": "?"}
+HOLD = {"holds": "✓", "fails": "✗", "cannot tell": "?", "waived": "!"}
+GATE = {"APPROVED": ("supported", "✓"), "REJECTED": ("refuted", "✗")}
 
 #: How many record keys a list shows before it says how many more there are (all are in tables/records.csv).
 MOST_KEYS = 400
@@ -110,4 +111,13 @@ def of(page: Page) -> View:
 
 def functions() -> dict[str, Callable[..., Any] | Any]:
     """What the template may call."""
-    return {"count": count, "why": why, "mark": MARK.__getitem__, "hold": HOLD.__getitem__, "most_keys": MOST_KEYS}
+    return {"count": count, "why": why, "mark": MARK.__getitem__, "hold": HOLD.__getitem__, "most_keys": MOST_KEYS,
+            "gate_mark": _gate_mark, "gate_class": _gate_class}  # fmt: skip
+
+
+def _gate_class(outcome: str) -> str:
+    return GATE.get(outcome, ("inconclusive", "?"))[0]
+
+
+def _gate_mark(outcome: str) -> str:
+    return GATE.get(outcome, ("inconclusive", "?"))[1]

@@ -22,6 +22,7 @@ class Trials:
         choices: per parameter the number of alternatives, 0 for an interval.
         target: which parameter an attribution is asked for.
         names: of the parameters.
+        family: as in every table, the number of tests that are corrected together; nothing is tested here.
     """
 
     shares: Array
@@ -29,6 +30,7 @@ class Trials:
     choices: tuple[int, ...]
     target: int = 0
     names: tuple[str, ...] = ()
+    family: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", finite(self.objective, "objective"))

@@ -18,6 +18,7 @@ from ..stats import verdicts
 from ..stats.corrections import adjust
 from ..stats.ranks import residual
 from ..stats.table import Points
+from .attributing import search_tasks
 from .attributions import attributions
 from .binding import leaf_of
 from .columns import column
@@ -26,6 +27,7 @@ from .derived import Columns
 from .directions import directions
 from .jointly import jointly
 from .models import predict
+from .outcomes import of_search
 from .results import AnalysisResult, Reason, ResultRow
 from .rows import Task, loops, series
 from .spec import Analysis, LeafRef, Ref, Study
@@ -60,6 +62,13 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
     if analysis.verb not in VERBS:
         raise CrucisError(f"analysis.{analysis.name}: '{analysis.verb}' comes with a later version.")
     _heeded(study, analysis)
+    if of_search(study, analysis):
+        several = len(analysis.of) > 1
+        return [
+            replace(task, axes={"metric": str(ref), **task.axes} if several else task.axes)
+            for ref in analysis.of
+            for task in search_tasks(columns.source, ref, analysis)
+        ]
     of = series(wild(study, analysis.of), "metric", analysis, columns)
     if analysis.verb in _SIMPLE:
         build = _SIMPLE[analysis.verb]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .entries import like, one_verb, report, unknown_key
 from .expressions import parse
 from .filters import read_filter
 from .levels import check_name
+from .outcomes import TRIALS
 from .references import parse_ref
 from .scalars import number, show
 from .spec import ANALYSIS_VERBS, Analysis, Claim, Expression, Factor, LeafRef, Ref
@@ -120,6 +121,9 @@ class Results:
         if leaves is None:
             return None
         found = tuple(ref for ref, _ in leaves)
+        of = self._refs(body, "of", path)
+        if verb == "attribute" and any(leaf.constants.get("TABLE") == TRIALS for _, leaf in leaves):
+            of = tuple(replace(ref, column=ref.column or "best") for ref in of)  # a search is meant by its name
         params = self._params(verb, [leaf for _, leaf in leaves], body, path)
         correction = self._word(body, "correction", path, "holm")
         if correction not in CORRECTIONS:
@@ -131,7 +135,7 @@ class Results:
             )
         return Analysis(
             name, verb, found,
-            of=self._refs(body, "of", path), targets=self._refs(body, "with", path),
+            of=of, targets=self._refs(body, "with", path),
             given=self._refs(body, "given", path),
             between=self._word(body, "between", path), against=self._word(body, "against", path),
             over=self._word(body, "over", path), cost=self._refs(body, "cost", path), expect=self._expect(body, path),

@@ -8,13 +8,16 @@ from ..errors import did_you_mean
 from .columns import Book
 from .components import components_of
 from .findings import Findings
-from .outcomes import Member, field_labels, leaves
+from .outcomes import TRIALS, Member, field_labels, leaves, of_search
 from .spec import Analysis
 
 
 def check(book: Book, analysis: Analysis, of: Sequence[tuple[str, Member]], found: Findings) -> None:
     """Report what is wrong with `over`, and leaves that the levels cannot feed."""
     study, over, path = book.study, analysis.over, f"analysis.{analysis.name}"
+    if of_search(study, analysis):
+        _search(book, analysis, of, found)
+        return
     choices = f"Choose a factor: {', '.join(study.factors)}." if study.factors else "The study has no factor."
     if over is None:
         found.add("no-between", path, f"takes nothing apart. Write over: FACTOR. {choices}")
@@ -33,6 +36,24 @@ def check(book: Book, analysis: Analysis, of: Sequence[tuple[str, Member]], foun
             found.add("unknown-axis", f"{path}.over", f"{one.label} does not vary over '{over}'.{listed}")
             return
     _runs(book, analysis, [one for _, one in of], found)
+
+
+def _search(book: Book, analysis: Analysis, of: Sequence[tuple[str, Member]], found: Findings) -> None:
+    """The leaves that take the trials of a search apart: they need one, and no factor."""
+    path = f"analysis.{analysis.name}"
+    having = leaves(book.study, analysis)
+    others = [name for name, leaf in having.items() if leaf.constants.get("TABLE") != TRIALS]
+    if others:
+        text = f"{', '.join(others)} takes a factor apart, the others a search. Write two analyses."
+        found.add("no-meaning", f"{path}.attribute", text)
+    for key, written in (("over", analysis.over), ("cost", analysis.cost), ("unit", analysis.unit)):
+        if written:
+            found.add("no-meaning", f"{path}.{key}", f"a search is taken apart here. Remove '{key}'.")
+    for where, one in of:
+        stage = book.study.stages.get(one.ref.name)
+        if stage is None or stage.verb != "search" or one.ref.column != "best" or stage.objective[0] == "success":
+            text = f"{one.label} is no search for the best trial, and {', '.join(having)} needs one. Write of: SEARCH."
+            found.add("no-search", where, text)
 
 
 def _runs(book: Book, analysis: Analysis, of: Sequence[Member], found: Findings) -> None:

@@ -14,21 +14,24 @@ from .distributions import parameters
 from .readings import Readings
 from .results import Reason
 from .rows import Task
-from .spec import Ref
+from .spec import Analysis, Ref
+from .table import Source, allowed
 
 PARAMETER = "parameter"  # the axis of such a result
 
 
-def search_tasks(readings: Readings, ref: Ref) -> list[Task]:
+def search_tasks(readings: Source, ref: Ref, analysis: Analysis) -> list[Task]:
     """One table per search that `ref` names and per parameter of its trial, in the order of the file.
 
     Trials that were trained in full and ended with a number take part; `n_planned` counts those that failed, too. The
     rows of a result have the factors of the search (and its seed, where there is one search per seed), and the axis
-    `parameter`.
+    `parameter`. What `only` and `except` of the analysis leave out is not there.
 
     Raises:
-        LookupError: the stage is no search.
+        LookupError: the stage is no search, or the records of its trials are not at hand.
     """
+    if not isinstance(readings, Readings):
+        raise LookupError("an attribution in a search reads the records of its trials, and there are none here")
     stage = readings.study.stages[ref.name]
     if stage.trial is None or stage.objective[0] == "success":
         raise LookupError(f"'{ref.name}' is no search for the best trial; an attribution of parameters needs one")
@@ -38,6 +41,8 @@ def search_tasks(readings: Readings, ref: Ref) -> list[Task]:
     for node in readings.plan.nodes:
         cell, seed = dict(node.instance.cell), node.instance.seed
         if node.instance.stage != ref.name or any(cell.get(axis, value) != value for axis, value in fixed.items()):
+            continue
+        if not allowed(cell, analysis.only, analysis.exclude, readings):
             continue
         axes = {axis: label for axis, label in cell.items() if axis not in fixed}
         axes |= {} if seed is None else {"seed": str(seed)}

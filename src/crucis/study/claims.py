@@ -36,6 +36,20 @@ def judge(study: Study, results: Mapping[str, AnalysisResult], source: Source) -
     return {name: _verdict(claim, results, columns) for name, claim in study.claims.items()}
 
 
+def judged(
+    expression: Expression, study: Study, results: Mapping[str, AnalysisResult], source: Source,
+    fixed: Mapping[str, str] | None = None,
+) -> tuple[Criterion, Value]:  # fmt: skip
+    """One condition judged as a criterion of a claim would be, and the value of its left side.
+
+    `fixed`: axis -> label, for columns that vary over more than the condition fixes.
+    """
+    columns = Columns(study, source, lambda name: results[name])
+    judge_ = _Judge(Claim("", (expression,)), results, columns, dict(fixed or {}))
+    left = expression.left if isinstance(expression, Binary) else expression
+    return judge_.criterion(expression, render(expression)), judge_.value(left)
+
+
 def _verdict(claim: Claim, results: Mapping[str, AnalysisResult], columns: Columns) -> Verdict:
     says = claim.says or " and ".join(_text(claim, i) for i in range(len(claim.holds_if)))
     if claim.each is None:
@@ -275,4 +289,4 @@ def _lacking(missing: Sequence[Missing]) -> str:
     return f"incomplete, lacking {'; '.join(named)}{more}"
 
 
-__all__ = ["Criterion", "Verdict", "judge"]
+__all__ = ["Criterion", "Verdict", "judge", "judged"]

@@ -9,7 +9,7 @@ from typing import Any
 from .axes import axes_of, inputs, stage_leaves
 from .coverage import Coverage
 from .filters import MAX_SEEDS
-from .spec import Analysis, Binary, Call, Column, Ref, Stage, Study, Unary
+from .spec import Analysis, Binary, Call, Column, Gate, Ref, Stage, Study, Unary
 from .tree import Reading
 
 
@@ -130,7 +130,17 @@ def closed(study: Study, reading: Reading) -> Study:
         trees = [*claim.holds_if, *([claim.refuted_if] if claim.refuted_if is not None else [])]
         if any(_rests(refs_of(tree), reading.broken) for tree in trees):
             del claims[name]
-    return replace(study, stages=stages, derive=derive, analysis=analysis, claims=claims)
+    gates = {name: gate for name, gate in study.gates.items() if not _gate_rests(gate, reading.broken)}
+    return replace(study, stages=stages, derive=derive, analysis=analysis, claims=claims, gates=gates)
+
+
+def _gate_rests(gate: Gate, broken: set[str]) -> bool:
+    if gate.kind == "replication":
+        return _rests([gate.params["of"]], broken)
+    if gate.kind == "method":
+        refs = [ref for ref, _, _ in gate.params["review"]]
+        return bool({gate.params["of"], gate.params["ablation"]} & broken) or _rests(refs, broken)
+    return False
 
 
 def _analysis_rests(one: Analysis, broken: set[str]) -> bool:

@@ -17,6 +17,7 @@ from .constants import Constants
 from .coverage import Coverage, empty, unused
 from .filters import read_filter, read_seeds
 from .fitting import Fitting
+from .gates.read import read_gates
 from .levels import Levels, check_name
 from .spec import Study
 from .stages import Stages
@@ -123,7 +124,7 @@ class _Loader:
         constants = Constants(lets, self.reading)
         out = Node({}, tree.place, tree.keys)
         for key, node in tree.data.items():
-            if key not in ("let", "presets", "uses", "gates"):
+            if key not in ("let", "presets", "uses"):
                 out.data[key] = node if key in ("study", "question") else constants.replace(node)
         self.lets = constants.names
         return out
@@ -171,7 +172,7 @@ class _Loader:
             read_filter(raw.get("except"), "except", levels.factors, reading),
             seeds, stages.stages, results.derive, results.derive_text, results.analysis, results.claims,
             self._budget(raw), merged.base, self.preset, tuple(merged.changed),
-            self._resolved(raw, levels, stages, analyses), dict(reading.places),
+            self._resolved(raw, levels, stages, analyses), dict(reading.places), read_gates(raw.get("gates"), reading),
         )  # fmt: skip
         self._judge(study, levels, raw)
         return study

@@ -15,8 +15,8 @@ KEYS = (
     "study", "question", "from", "set", "drop", "uses", "let", "factors", "only", "except", "seeds", "stages",
     "derive", "analysis", "claims", "gates", "budget", "presets",
 )  # fmt: skip
-NAMED = ("let", "factors", "stages", "derive", "analysis", "claims", "presets")  # sections of named entries
-LATER = ("uses", "gates")
+NAMED = ("let", "factors", "stages", "derive", "analysis", "claims", "gates", "presets")  # sections of named entries
+LATER = ("uses",)
 _BRINGS = ("from", "set", "drop", "presets", "study", "grammar")  # what no path may change
 PROTOCOLS = Path(__file__).parent.parent / "protocols"
 

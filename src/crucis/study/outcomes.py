@@ -10,6 +10,7 @@ from .. import shelf
 from ..errors import did_you_mean
 from ..source import SourceError
 from .components import asked, components_of
+from .distributions import parameters
 from .identity import find
 from .info import ColumnInfo, Range, SemanticError, narrowed
 from .matching import label_of
@@ -25,6 +26,8 @@ Cell = Mapping[str, str]
 _INSIDE = ("mean", "median", "min", "max")
 #: What the control of a model is called: noise in place of what the model adds.
 NOISE = "-noise"
+#: Literal `TABLE` of leaves that work on the trials of a search.
+TRIALS = "trials"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ def leaves(study: Study, analysis: Analysis) -> dict[str, shelf.Leaf]:
         except (KeyError, SourceError, OSError):
             continue
     return out
+
+
+def of_search(study: Study, analysis: Analysis) -> bool:
+    """Whether its leaves take the trials of a search apart, and not the levels of a factor."""
+    return any(leaf.constants.get("TABLE") == TRIALS for leaf in leaves(study, analysis).values())
 
 
 def pairwise(study: Study, analysis: Analysis) -> bool:
@@ -154,7 +162,10 @@ def axes_of_result(
         else:
             labels[analysis.between] = tuple(level for level in levels if level != analysis.against)
             labels["against"] = (analysis.against,)
-    if analysis.verb == "attribute" and analysis.over:
+    if analysis.verb == "attribute" and of_search(study, analysis):
+        bodies = [study.stages[one.ref.name].trial for one in of if one.ref.name in study.stages]
+        labels["parameter"] = _unique(each.name for body in bodies if body for each in parameters(body.params))
+    elif analysis.verb == "attribute" and analysis.over:
         found = components_of(study, analysis.over, _over(of, analysis.over))
         labels["component"] = tuple(name for name, _ in asked(found.names, pairwise(study, analysis)))
     if analysis.verb == "describe" and not analysis.unit:

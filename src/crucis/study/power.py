@@ -11,7 +11,7 @@ from .analyse import family_of, tasks_of, wild
 from .attainable import smallest_p
 from .columns import Book, book_of
 from .foresight import addition
-from .outcomes import field_labels, members
+from .outcomes import field_labels, members, of_search
 from .spec import Analysis, Ref, Study
 from .table import Point
 
@@ -136,6 +136,8 @@ def design_power(study: Study, plan: Planned) -> list[Power]:
 
 
 def _countable(study: Study, analysis: Analysis) -> bool:
+    if of_search(study, analysis):
+        return False  # nothing is tested
     return analysis.verb in ("compare", "correlate", "predict", "attribute") and not any(
         ref.name in study.analysis for ref in analysis.refs
     )

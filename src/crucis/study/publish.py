@@ -12,6 +12,7 @@ import yaml
 from ..report import content as c
 from . import account, checklist, registry, reviewing
 from .confounding import foreseen
+from .gates.page import shown
 from .modelled import prediction
 from .pictures import association, cell_label, figures
 from .plan import Plan
@@ -37,6 +38,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         title=study.name, study=study.name, question=study.question or "", preset=study.preset or "",
         summary=_summary(readings, conclusion),
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
+        gates=shown(conclusion.gates),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
         power=foreseen(study, session.plan),
@@ -56,7 +58,7 @@ def _summary(readings: Readings, conclusion: Conclusion) -> tuple[str, ...]:
     counts = Counter(readings.state(node) for node in readings.plan.by_key.values())
     total = sum(counts.values())
     done = counts["ok"] + counts["refused"] + counts["diverged"]
-    text = [f"{done} of {total} steps have a record, over {len(readings.study.seeds)} seeds per cell."]
+    text = [f"{done} of {total} steps have a record, over {_seeds_in_words(readings.plan)} per cell."]
     outcomes = Counter(verdict.outcome for verdict in conclusion.verdicts.values())
     if outcomes:
         words = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
@@ -119,8 +121,29 @@ def _design(readings: Readings) -> c.Design:
         if info.duplicates_removed
     ]
     return c.Design(
-        factors, plan.study.seeds, len(cells(plan.study)), tuple(stages), excluded, tuple(problems), tuple(duplicates)
+        factors, _seeds(plan), len(cells(plan.study)), tuple(stages), excluded, tuple(problems), tuple(duplicates)
     )
+
+
+def _by_stage(plan: Plan) -> dict[str, tuple[int, ...]]:
+    """Stage -> its seeds, for stages that have any; the trials of a search are not a stage of their own."""
+    out: dict[str, dict[int, None]] = {}
+    for node in plan.nodes:
+        if node.instance.seed is not None and not node.inner:
+            out.setdefault(node.owner, {})[node.instance.seed] = None
+    return {stage: tuple(sorted(found)) for stage, found in out.items()}
+
+
+def _seeds(plan: Plan) -> tuple[int, ...]:
+    """Every seed that stands for a replicate of some stage; those of the study if no stage has any yet."""
+    return tuple(sorted({seed for seeds in _by_stage(plan).values() for seed in seeds})) or plan.study.seeds
+
+
+def _seeds_in_words(plan: Plan) -> str:
+    """`3 seeds`, or `2 to 5 seeds` where stages differ."""
+    counts = sorted({len(seeds) for seeds in _by_stage(plan).values()}) or [len(plan.study.seeds)]
+    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{span} seed{'s' * (counts[-1] != 1)}"
 
 
 def _what(plan: Plan, name: str) -> str:
@@ -382,10 +405,9 @@ def _method(result: AnalysisResult) -> str:
 
 
 def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
-    study = session.study
     out = [
-        f"Everything here was measured with {len(study.seeds)} seeds per cell and on the data sets and networks listed "
-        "above; it says nothing about others.",
+        f"Everything here was measured with {_seeds_in_words(session.plan)} per cell and on the data sets and networks "
+        "listed above; it says nothing about others.",
         "Metrics are on the validation split unless a stage says 'split: test'; choices made on validation make "
         "validation numbers optimistic.",
     ]

@@ -226,7 +226,7 @@ def _axes_named(book: Book, analysis: Analysis, parts: Sequence[Member], found: 
             continue
         elif part and factor in known:
             found.add("no-field", path, f"no level of '{factor}' has a field '{part}'.{did_you_mean(part, fields)}")
-        elif axis in ("metric", "with", "method", "component"):
+        elif axis in ("metric", "with", "method", "component", "parameter"):
             continue
         elif axis in inner:
             label = inner[axis].label

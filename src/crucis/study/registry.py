@@ -14,6 +14,7 @@ from typing import Any
 
 from ..canon import digest, sha256
 from ..engine.store import Store
+from . import chain
 from .expressions import references
 from .identity import Code
 from .plan import Plan
@@ -71,6 +72,11 @@ def registered_text(study: Study) -> dict[str, Any]:
         code = {name: own_code(study, name) for name in text["analysis"]}
         if any(code.values()):
             text["code"] = {name: digests for name, digests in code.items() if digests}
+    if "gates" in study.resolved:  # what they ask is promised; waivers and mitigations come after and are printed
+        text["gates"] = {
+            name: {key: value for key, value in body.items() if key not in ("waive", "mitigate")}
+            for name, body in study.resolved["gates"].items()
+        }
     return text
 
 
@@ -188,4 +194,5 @@ def unseal(plan: Plan, store: Store) -> dict[str, Any]:
         "before": {name: len(unsealings(store, key)) for key, name in data.items()},
     }
     store.append_line("unsealings", line)
+    chain.append(store, f"evidence-{line['study']}", {"kind": "unsealed", "line": digest(chain.unnamed(line))})
     return line

@@ -16,6 +16,7 @@ from .results import AnalysisResult, ResultRow
 from .spec import Analysis
 from .verdict_words import verdict_words
 
+_PANELS = 6  # of an interaction plot
 _RECOMMENDED = {"better": "keep", "worse": "drop", "equivalent": "drop", "inconclusive": "undecided"}
 
 
@@ -225,7 +226,16 @@ def attributed(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.
         method = row.axes.get("method", result.leaves[0]).replace("_", " ")
         says = f"n = {row.n} of {row.n_planned}"
         found.append(c.Effect(", ".join(where), c.Estimate(value, low, high), method, says))
-    if found:
+    if found and any("parameter" in row.axes for row in rows):
+        yield c.Figure(
+            f"{result.name}-importance", f"{result.name}: which parameters of the search mattered",
+            c.Forest(tuple(found), c.Axis("share of the variance"), 0.0),
+            f"Share of the variance of the objective that a parameter explains, with its {result.confidence:.0%} "
+            "interval. n: complete trials of those that were trained in full. Trials lie where the search looked, so "
+            "a share says what varied there; it is no effect size.",
+            exploratory=result.exploratory, main=False,
+        )  # fmt: skip
+    elif found:
         unit = result.units.get("effect", result.units.get("importance", ""))
         pairs = any("excess" in row.values for row in rows)
         about = (
@@ -241,4 +251,37 @@ def attributed(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.
             c.Forest(tuple(found), c.Axis("interaction" if pairs else "contribution", unit), 0.0),
             f"Means over seeds with their {result.confidence:.0%} intervals. {about}",
             exploratory=result.exploratory,
+        )  # fmt: skip
+        if pairs:
+            yield from _crossing(result, rows)
+
+
+def _crossing(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
+    """The interaction plot: what one component gives with and without the other, for the pairs that differ most."""
+    known = [row for row in rows if row.data.get("y") and row.values.get("effect") is not None]
+    known.sort(key=lambda row: -abs(row.values["effect"] or 0.0))
+    panels = []
+    for row in known[:_PANELS]:
+        names, coded, y = row.data["names"], np.array(row.data["coded"]), np.array(row.data["y"], dtype=np.float64)
+        first, second = (names.index(name) for name in row.axes["component"].split("-"))
+        lines = []
+        for state, word in ((1, "with"), (0, "without")):
+            cells = [y[:, (coded[:, first] == at) & (coded[:, second] == state)] for at in (0, 1)]
+            if all(cell.shape[1] for cell in cells):
+                seeds = np.stack([cell.mean(axis=1) for cell in cells])  # (2, blocks)
+                low, high = (seeds.min(axis=1), seeds.max(axis=1)) if seeds.shape[1] > 1 else ((), ())
+                label = f"{word} {names[second]}"
+                lines.append(c.Line(label, [0, 1], seeds.mean(axis=1).tolist(), list(low), list(high), len(y)))
+        where = [label for axis, label in row.axes.items() if axis not in ("method", "metric", "component")]
+        if len(lines) == 2:
+            panels.append(c.LinePanel(", ".join([f"{names[first]} x {names[second]}", *where]), tuple(lines)))
+    if panels:
+        yield c.Figure(
+            f"{result.name}-crossing", f"{result.name}: the pairs that interact most",
+            c.Curves(tuple(panels), c.Axis("first component: 0 left out, 1 in", low=0.0, high=1.0),
+                     c.Axis(known[0].axes.get("metric", "value"), result.units.get("effect", ""))),
+            "Mean over all runs with the pair in that state; lines are means over seeds, bands reach from the smallest "
+            "to the largest seed. Parallel lines: the two components add up. The table says which differences are "
+            "larger than chance.",
+            exploratory=result.exploratory, main=False,
         )  # fmt: skip

@@ -8,6 +8,7 @@ from .. import shelf
 from ..train import recipes
 from .analyses import COMMON, CORRECTIONS, OWN
 from .binding import SPLITS
+from .gates.schema import gate_schema
 from .kinds import kinds_of
 from .leaves import WRITTEN
 from .merge import KEYS, LATER
@@ -106,6 +107,7 @@ _SECTIONS: dict[str, Schema] = {
     "derive": _named({"type": ["string", "number"]}, "new columns: expressions"),
     "analysis": _named({"$ref": "#/$defs/analysis"}, "statistics over the table of records"),
     "claims": _named(_CLAIM, "hypotheses with a criterion"),
+    "gates": _named(gate_schema(), "checklists over records with a decision"),
     "budget": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(s|min|h|days?)$"},
     "presets": _named({"type": "object"}, "named sets of overrides: {path: value}"),
 }

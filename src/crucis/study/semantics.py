@@ -10,6 +10,7 @@ from . import chosen, criteria, questions
 from .axes import WINNER, DesignError, axes_of, fixed, inputs, mentioned, stage_leaves
 from .columns import book_of
 from .findings import Findings
+from .gates import meaning
 from .info import SemanticError
 from .links import written
 from .matching import allowed, label_for, label_of
@@ -43,6 +44,8 @@ def faults(study: Study) -> list[Fault]:
         questions.check(book, analysis, found)
     for claim in study.claims.values():
         criteria.check(book, claim, found)
+    for gate in study.gates.values():
+        meaning.check(book, gate, found)
     return found.faults
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..engine.steps import Outcome, Step
     from .analyse import AnalysisResult
     from .claims import Verdict
+    from .gates.decision import Decision
     from .readings import Readings
 
 STORE = ".crucis"
@@ -194,22 +195,25 @@ def remember(session: Session) -> None:
 
 @dataclass
 class Conclusion:
-    """What the records say: results of the analyses and verdicts of the claims."""
+    """What the records say: results of the analyses, verdicts of the claims, decisions of the gates."""
 
     readings: Readings
     results: dict[str, AnalysisResult]
     verdicts: dict[str, Verdict]
+    gates: dict[str, Decision] = field(default_factory=dict)
 
 
 def conclude(session: Session) -> Conclusion:
     """Evaluate the analyses and judge the claims on whatever is in the store; missing rows stay visible."""
     from .analyse import analyse
     from .claims import judge
+    from .gates.judge import judge_gates
     from .readings import Readings
 
     readings = Readings(session.plan, session.store)
     results = analyse(session.study, readings)
-    return Conclusion(readings, results, judge(session.study, results, readings))
+    verdicts = judge(session.study, results, readings)
+    return Conclusion(readings, results, verdicts, judge_gates(session, readings, results, verdicts))
 
 
 def fingerprint(session: Session) -> str:
@@ -227,7 +231,31 @@ def fingerprint(session: Session) -> str:
     )
     own = [registry.own_code(session.study, name) for name in session.study.analysis]
     foreign = sorted(imported(store).keys() & set(keys))
-    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign])
+    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign, _gate_files(session)])
+
+
+def _gate_files(session: Session) -> list[Any]:
+    """What gates read beside records: their evidence, and the files that they name, by content."""
+    gates = session.study.gates.values()
+    if not gates:
+        return []
+    named = sorted({str(gate.params[key]) for gate in gates for key in ("card", "guide", "cite") if key in gate.params})
+    paths = [session.study.folder / name for name in named]
+    contents = [path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None for path in paths]
+    ledger = registry.ledger(session.study, session.store)
+    return [named, contents, session.store.lines(f"evidence-{ledger}")]
+
+
+def _write_card(session: Session, conclusion: Conclusion) -> None:
+    """The method card as the records fill it, beside the page of a study with a method gate; persons' words kept."""
+    gate = next((gate for gate in session.study.gates.values() if gate.kind == "method"), None)
+    if gate is None:
+        return
+    from .cards import method_card
+
+    own = session.study.folder / str(gate.params["card"])
+    before = own.read_text(encoding="utf-8", errors="replace") if own.is_file() else ""
+    (session.report_folder / "method-card.md").write_text(method_card.card(conclusion, before), encoding="utf-8")
 
 
 def write_report(session: Session, *, force: bool = False) -> Path:
@@ -245,6 +273,9 @@ def write_report(session: Session, *, force: bool = False) -> Path:
     written = report.build(marked(page_of(session, conclusion), conclusion.readings), folder)
     after = registry.late(session.study, registry.current(session.study, session.store))
     lines = [_verdict_line(verdict, after) for verdict in conclusion.verdicts.values()]
+    lines += [f"{item.words}  gate {item.name}: {item.because}" for item in conclusion.gates.values()]
+    lines += [f"WAIVER  gate {item.name}: {text}" for item in conclusion.gates.values() for text in item.waivers]
+    _write_card(session, conclusion)
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")
     mark.write_text(current, encoding="utf-8")
     return written

@@ -243,6 +243,20 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """A checklist with a decision. `params` are complete: defaults are filled in.
+
+    `waive`: check -> (name, date, reason); `mitigate`: check -> (what will be done, until when).
+    """
+
+    name: str
+    kind: str  # replication, method or archive
+    params: Mapping[str, Any] = field(default_factory=dict)
+    waive: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    mitigate: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Override:
     """One path that `set`, `drop`, a preset or `--set` changed: by what, and its value before and after (plain data;
     None where there was or is nothing)."""
@@ -276,6 +290,7 @@ class Study:
     changes: tuple[Override, ...] = ()  # in the order in which they were made
     resolved: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)  # dotted path -> place
+    gates: Mapping[str, Gate] = field(default_factory=dict)
 
     @property
     def changed(self) -> tuple[str, ...]:
