@@ -101,6 +101,13 @@ def test_the_learning_rate_at_another_batch_follows_the_recipes_rule():
     assert at("resnet-cifar", 0.2, 256) == "not published"
 
 
+def test_a_rate_of_one_reference_is_not_another_ones():
+    at = lambda who: judge(Claim("efficientnet-b0", "lr.base", 0.128, None, who, 2048)).outcome  # noqa: E731
+    assert at("authors-code") == "right"  # 0.016 x 2048 / 256
+    assert at("paper") == "not published"  # its 0.256 has no batch in the paper
+    assert at("reimplementation") == "not published"
+
+
 def file(tmp_path, text):
     path = tmp_path / "claims.yaml"
     path.write_text(text, encoding="utf-8")

@@ -18,6 +18,8 @@ from .facts import Fact, Recipe, get, recipes, said, sentence, sources
 from .formulas import evaluate
 from .quantities import Reading, readings
 
+_WHO = {"paper": "the paper", "cited-paper": "the cited paper", "authors-code": "the authors' code",
+        "reimplementation": "the reimplementation"}  # fmt: skip
 OUTCOMES = ("right", "wrong", "not published", "unknown")
 
 
@@ -94,7 +96,7 @@ def judge(claim: Claim) -> Judgement:
     others = [fact for fact in facts if fact not in held]
     if not held:
         have = "; ".join(f"{fact.reference}: {fact.says()}" for fact in others)
-        text = f"{claim.reference} does not publish {claim.key} of {recipe.id}; {have}"
+        text = f"{_WHO.get(reference, reference)} does not publish {claim.key} of {recipe.id}; {have}"
         return Judgement(
             claim, "not published", text, source=_sources(others), elsewhere=_matching(claim, recipe, others)
         )
@@ -129,7 +131,7 @@ def _held(claim: Claim, recipe: Recipe, held: list[Fact], others: list[Fact], re
     correct = tuple(dict.fromkeys(one.shown for one in shown))
     arithmetic = tuple(dict.fromkeys(line for one in shown for line in one.arithmetic))
     source = _sources([one.fact for one in shown])
-    who = reference or "the source"
+    who = _WHO.get(reference, reference) or "the source"
     if best:
         text = f"{claim.says()} is what {who} has" + (f" ({best.remark})" if best.remark else "")
         return Judgement(claim, "right", text, correct, arithmetic, source)
@@ -251,7 +253,7 @@ def _at_batch(claim: Claim, recipe: Recipe) -> Judgement:
     from .scaling import rate_at
 
     assert claim.batch is not None
-    found = rate_at(recipe, claim.batch, claim.reference)
+    found = rate_at(recipe, claim.batch, claim.reference, strict=claim.reference is not None)
     if isinstance(found, str):
         return Judgement(claim, "not published", found)
     reading = Reading(found.value, found.arithmetic)
@@ -259,5 +261,5 @@ def _at_batch(claim: Claim, recipe: Recipe) -> Judgement:
         reading.met_by(claim.claimed) if not float(claim.claimed).is_integer() else claim.claimed == found.value
     )  # fmt: skip
     shown = (f"{found.value:.6g} at batch {claim.batch}",)
-    text = f"{claim.says()} is {'' if met else 'not '}what {found.reference} gives"
+    text = f"{claim.says()} is {'' if met else 'not '}what {_WHO.get(found.reference, found.reference)} gives"
     return Judgement(claim, "right" if met else "wrong", text, shown, (found.arithmetic,), found.sources)

@@ -35,21 +35,24 @@ def rule(recipe: Recipe) -> str:
     return next((name for name in EXPONENTS if text.startswith(name)), "none")
 
 
-def rate_at(recipe: Recipe, batch: int, reference: str | None = None) -> Rate | str:
+def rate_at(recipe: Recipe, batch: int, reference: str | None = None, *, strict: bool = False) -> Rate | str:
     """The rate at `batch`, or a sentence that says why the sources give none.
 
+    With `strict`, another reference's rate or batch is never used in place of the named one's.
     A recipe with a rule states its rate at a reference batch: deit-ti-s has 5e-4 at 512, thus 0.001 at 1024.
     """
-    base = pick(recipe, "lr.base", reference) or (pick(recipe, "lr.base", None) if rule(recipe) != "none" else None)
-    peak = pick(recipe, "lr.peak", reference)
-    name = rule(recipe)
-    at = pick(recipe, "lr.reference_batch_size", None)
+    base, peak = pick(recipe, "lr.base", reference), pick(recipe, "lr.peak", reference)
+    name, lenient = rule(recipe), None if not strict else reference
+    if base is None and name != "none" and not strict:
+        base = pick(recipe, "lr.base", None)
+    at = pick(recipe, "lr.reference_batch_size", lenient)
     stated = base or peak
     if stated is None or isinstance(stated.value, (str, list)):
         return f"{reference or recipe.id} gives no single learning rate"
+    own = pick(recipe, "batch_size", reference) if strict and reference else None
     start = float(at.value) if base and at else references.batch(recipe, reference or stated.role)
-    if start is None:
-        return f"{recipe.id} gives no batch for its learning rate"
+    if start is None or (strict and reference and not (base and at) and own is None):
+        return f"{reference or recipe.id} gives no batch for its learning rate"
     sources = tuple(dict.fromkeys(sentence(fact) for fact in (stated, at) if fact))
     if batch == start:
         return Rate(stated.value, f"{said(stated.value)} at batch {start:g}, as given", stated.reference, sources)
