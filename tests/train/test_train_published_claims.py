@@ -5,8 +5,10 @@ import json
 import pytest
 
 from crucis.cli import main
+from crucis.train.published import facts
 from crucis.train.published.claims_file import ClaimsError, read
 from crucis.train.published.judging import Claim, judge
+from crucis.train.published.quantities import unit_of
 
 RIGHT = [
     # 600,000 x 256 / 1,281,167 = 119.889 epochs
@@ -184,3 +186,31 @@ def test_list_and_show(capsys):
     text = capsys.readouterr().out
     assert "600,000 x 256 / 1,281,167 = 119.89 epochs" in text
     assert "(the references disagree)" in text
+
+
+GIVEN = [(recipe, fact) for recipe in facts.recipes().values() for fact in recipe.facts if fact.role != "derived"]
+
+
+def test_every_fact_is_right_of_its_own_source_and_wrong_when_changed():
+    changed = 0
+    for recipe, fact in GIVEN:
+        source = fact.source.partition(":")[0]
+        who = source if source in facts.sources() else fact.role
+        unit = unit_of(fact.unit)
+        assert judge(Claim(recipe.id, fact.key, fact.value, unit, who)).outcome == "right", (recipe.id, fact)
+        if type(fact.value) in (int, float) and fact.value and len(recipe.of(fact.key)) == 1:
+            found = judge(Claim(recipe.id, fact.key, fact.value * 1.01, unit, who))
+            assert found.outcome == "wrong", (recipe.id, fact)
+            changed += 1
+    assert changed > 200
+
+
+@pytest.mark.parametrize(
+    "claimed", ["!!timestamp x", "!!float ''", "&a [*a]", "[[1]]", "{a: 1}", "9" * 400, ".inf", "''"]
+)
+def test_strange_values_are_texts_or_one_fault(tmp_path, claimed):
+    path = file(tmp_path, f"- {{recipe: resnet-cifar, key: lr.base, claimed: {claimed}}}")
+    try:
+        assert judge(read(path)[0]).outcome == "wrong"
+    except ClaimsError as error:
+        assert [fault.line for fault in error.faults] == [1]

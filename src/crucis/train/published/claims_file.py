@@ -97,8 +97,8 @@ class _Reader:
     def _value(self, node: yaml.Node) -> Any:
         try:
             return _number(self.make.construct_object(node, deep=True))
-        except (yaml.YAMLError, ValueError):
-            return str(getattr(node, "value", ""))
+        except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError):
+            return str(getattr(node, "value", ""))  # a tag that does not fit its text: the text is what was written
 
     def _fields(self, node: yaml.Node, path: str) -> dict[str, yaml.Node] | None:
         if not isinstance(node, yaml.MappingNode):
@@ -141,7 +141,7 @@ class _Reader:
             return
         items = claimed if isinstance(claimed, list) else [claimed]
         plain = all(item is None or isinstance(item, (str, int, float, bool)) for item in items)
-        finite = all(not isinstance(item, float) or math.isfinite(item) for item in items)
+        finite = all(isinstance(item, bool) or not isinstance(item, (int, float)) or _finite(item) for item in items)
         if not plain or not finite or claimed == [] or claimed == "":
             self.fault(nodes["claimed"], f"expected a finite number, a text, true or false, or a list of them, "
                                          f"got {claimed!r}", f"{path}.claimed")  # fmt: skip
@@ -182,6 +182,13 @@ class _Reader:
             names_ = ", ".join(sorted(one or "no unit" for one in wanted))
             self.fault(place, f"{facts[0].key} has {names_}; got {unit}", f"{path}.unit")
         return unit
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def _number(value: Any) -> Any:

@@ -86,7 +86,8 @@ def judge(claim: Claim) -> Judgement:
     facts = candidates(recipe, claim.key)
     if claim.batch is not None and claim.key in ("lr.base", "lr.peak"):
         return _at_batch(claim, recipe)
-    attributed = claim.reference in (None, "paper") or _is_paper(claim.reference)
+    own = any(references.says(recipe, fact, claim.reference) for fact in facts) if claim.reference else False
+    attributed = claim.reference in (None, "paper") or (_is_paper(claim.reference) and not own)
     if references.left_open(recipe, claim.key) and attributed:
         return _open(claim, recipe, facts)
     if not facts:
@@ -145,6 +146,9 @@ def compare(claim: Claim, fact: Fact, recipe: Recipe, batch: float | None) -> _C
         return _numbers(claim, fact, recipe, batch)
     if isinstance(fact.value, str) and isinstance(claim.claimed, str):
         return _texts(claim.claimed, fact)
+    if isinstance(fact.value, list) and isinstance(claim.claimed, list):
+        alike = [str(a).casefold() for a in fact.value] == [str(b).casefold() for b in claim.claimed]
+        return _Comparison(fact, alike and not _numeric(fact.value), fact.says())
     same_kind = isinstance(fact.value, bool) and isinstance(claim.claimed, bool)
     return _Comparison(fact, same_kind and fact.value is claim.claimed, fact.says())
 
