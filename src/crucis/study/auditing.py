@@ -43,7 +43,7 @@ def audit_study(session: Session, name: str | None = None) -> list[Audited]:
         if not node.spec["kind"].startswith("train/"):
             continue
         chosen = name or node.bound.params.get("recipe")
-        made = recipes.published(chosen) if chosen else None
+        made = recipes.translated(chosen) if chosen else None
         if made is not None and chosen is not None:
             record = session.store.read(node.key) if session.store.has(node.key) else None
             lines = tuple(audit(made, _training(session, node, record)))
@@ -66,7 +66,7 @@ def audit_record(record: Record, name: str | None) -> Audited:
         raise CrucisError(f"the record {record.key[:12]} is no training")
     if name is None:
         raise CrucisError("a record does not name its recipe; give --recipe NAME (crucis recipes list)")
-    made = recipes.published(name)
+    made = recipes.translated(name)
     ran = record.body.get("notes", {}).get("trained")
     if made is None:
         raise CrucisError(f"{name} is a house recipe; no publication stands behind it")

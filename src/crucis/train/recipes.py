@@ -33,12 +33,25 @@ def names() -> tuple[str, ...]:
     return (*house_names(), *facts.names())
 
 
-@cache
 def published(name: str) -> Translation | None:
     """The translation of a published recipe `NAME` or `NAME@REFERENCE`; None for a house recipe.
 
     Raises:
         SettingsError: no such recipe or reference, or a part of it that the trainer cannot express.
+    """
+    made = translated(name)
+    if made is not None and made.missing:
+        raise SettingsError("recipe", f"{name} cannot be trained as published: {'; '.join(made.missing)}. Write the "
+                                      "parameters yourself, or take a house recipe")  # fmt: skip
+    return made
+
+
+@cache
+def translated(name: str) -> Translation | None:
+    """As `published`, also where parts are missing: what an audit holds a training against.
+
+    Raises:
+        SettingsError: no such recipe or reference.
     """
     bare, _, reference = name.partition("@")
     if bare in house_names() and not reference:
@@ -51,11 +64,7 @@ def published(name: str) -> Translation | None:
     if reference and reference not in known(recipe):
         raise SettingsError("recipe", f"{bare} has no reference '{reference}'.{did_you_mean(reference, known(recipe))} "
                                       f"There are {', '.join(known(recipe))}")  # fmt: skip
-    made = translate(recipe, reference or None)
-    if made.missing:
-        raise SettingsError("recipe", f"{name} cannot be trained as published: {'; '.join(made.missing)}. Write the "
-                                      "parameters yourself, or take a house recipe")  # fmt: skip
-    return made
+    return translate(recipe, reference or None)
 
 
 @cache

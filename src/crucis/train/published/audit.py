@@ -72,16 +72,22 @@ class _Audit:
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
         yield self._dataset()
-        yield from self._optimiser()
+        if "optimiser" in self.made.params:
+            yield from self._optimiser()
         yield self._line("batch_size", "batch", self.theirs.batch, self.ran.get("batch", self.ours.batch))
         yield self._line("lr.base", "lr", self.theirs.lr, self.ours.lr)
         yield from self._decay()
         yield from self._schedule()
-        yield self._rates()
+        if {"schedule", "length"} <= set(self.made.params):
+            yield self._rates()
         for key, name in (("reg.label_smoothing", "label_smoothing"), ("optimizer.grad_clip_norm", "clip"),
                           ("ema.decay", "ema")):  # fmt: skip
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
         yield from self._augment()
+        for part in self.made.missing:
+            key, _, published = part.partition(": ")[0].partition(" ")
+            whole = key if "." in key or key == "loss" else "recipe"
+            yield self._other(whole, published if whole == key else part, "-", "", "the trainer cannot express it")
         for fact, why in self.made.outside:
             yield Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
 
@@ -159,7 +165,10 @@ class _Audit:
 
     def _schedule(self) -> Iterator[Line]:
         theirs, ours = _full(self.theirs.schedule, "schedules"), _full(self.ours.schedule, "schedules")
-        yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
+        if "schedule" not in self.made.params:
+            theirs = {}  # said among the missing parts
+        else:
+            yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
         for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
                             ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
             fact = self.made.fact(key)
@@ -167,7 +176,8 @@ class _Audit:
                 line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
                                   ours.get(option, "none"), fact=fact)  # fmt: skip
                 yield line
-        yield self._total()
+        if "length" in self.made.params:
+            yield self._total()
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
             yield self._line("schedule.warmup", "warmup", self.theirs.warmup_steps, self.ours.warmup_steps)
 
