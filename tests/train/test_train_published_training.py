@@ -201,3 +201,11 @@ def test_a_recipe_with_missing_parts_is_audited_all_the_same(name):
         found = {line.key: line.outcome for line in lines}
         assert found["aug.policy"] == found["lr.base"] == "deviates"
         assert found["optimizer.nesterov"] == found["schedule.milestones"] == "exact"
+
+
+def test_a_smaller_batch_alone_keeps_the_epochs_of_the_recipe():
+    params, _ = recipes.with_recipe("wrn-28-10-cifar", {"batch": 64})
+    lines = audit(recipes.published("wrn-28-10-cifar"), Training(resolve(params, 50000), None, "cifar10"))
+    assert [line.key for line in lines if line.outcome == "deviates"] == ["batch_size"]
+    total = next(line for line in lines if line.key == "schedule.total")
+    assert (total.outcome, total.text) == ("derived", "200 x 781 = 156,200 updates")

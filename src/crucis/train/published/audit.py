@@ -67,14 +67,15 @@ class _Audit:
     def __init__(self, made: Translation, training: Training) -> None:
         self.made, self.training, self.ours = made, training, training.settings
         self.ran: Mapping[str, Any] = training.ran or {}
-        self.theirs = resolve(made.params, self.ours.n_train)
+        # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
+        self.theirs = resolve({**made.params, "batch": self.ours.batch}, self.ours.n_train)
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
         yield self._dataset()
         if "optimiser" in self.made.params:
             yield from self._optimiser()
-        yield self._line("batch_size", "batch", self.theirs.batch, self.ran.get("batch", self.ours.batch))
+        yield self._line("batch_size", "batch", self.made.params.get("batch"), self.ran.get("batch", self.ours.batch))
         yield self._line("lr.base", "lr", self.theirs.lr, self.ours.lr)
         yield from self._decay()
         yield from self._schedule()
