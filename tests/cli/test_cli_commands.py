@@ -17,6 +17,7 @@ from lab import STUDY, clean_error, environment, said
 import crucis
 from crucis.cli.parser import COMMANDS
 from crucis.errors import CrucisError
+from crucis.study.load import load_study
 
 FAULTY = (
     STUDY.format(seeds=2).replace("train: supervised", "train: supervized").replace("between: net", "between: nett")
@@ -180,6 +181,17 @@ def test_explain_says_where_a_value_comes_from(lab):
 
 
 # -- reading what was run ------------------------------------------------------------------------------------------
+
+
+def test_table_of_one_analysis_as_the_report_shows_it(finished):
+    name = next(iter(load_study(str(finished.folder / "study.yaml")).analysis))
+    (read,) = [list(csv.DictReader(io.StringIO(finished("table", "--analysis", name, "--format", "csv").out)))]
+    assert read and "n" in read[0] and "absent" in read[0]
+    lines = finished("table", "--analysis", name, "--format", "md").out.splitlines()
+    assert len(lines) == 2 + len(read) and {line.count(" | ") for line in lines} == {lines[0].count(" | ")}
+    assert finished("table", "--analysis", name, "--format", "latex").out.count("rule") == 3
+    clean_error(finished("table", "--analysis", name[:-1] + "q"), name)
+    clean_error(finished("table", "--format", "md"), "--analysis NAME")
 
 
 def test_table_in_three_forms_and_from_python(finished):

@@ -13,7 +13,8 @@ LEAVES = [(home, name) for home in ("describe", "compare", "correlate") for name
 @pytest.mark.parametrize(("home", "name"), LEAVES)
 def test_coverage_and_false_alarms(home, name):
     found = suite.conformance(shelf.leaf(home, name), draws=150)
-    assert found and all(one.kept for one in found), "; ".join(map(str, found))
+    promises = any("interval" in about for about in shelf.leaf(home, name).columns.values())
+    assert (found or not promises) and all(one.kept for one in found), "; ".join(map(str, found))
 
 
 @pytest.mark.parametrize(("home", "name"), LEAVES)

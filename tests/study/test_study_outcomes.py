@@ -24,7 +24,8 @@ class Everything:
         self.study = study
 
     def points(self, ref):
-        info = book_of(self.study).info(Ref(ref.name, ref.column))
+        stars = tuple((axis, value) for axis, value in ref.at if value == "*" and axis != "seed")
+        info = book_of(self.study).info(Ref(ref.name, ref.column, stars))
         own = [axis for axis in info.axes if axis not in self.study.factors]
         draw = seeds.rng(1, str(ref))
         if ref.name in self.study.factors:

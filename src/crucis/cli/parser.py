@@ -108,7 +108,8 @@ def _diff(p: argparse.ArgumentParser) -> None:
 
 def _table(p: argparse.ArgumentParser) -> None:
     _read(p)
-    _format(p, "text", "csv", "json")
+    p.add_argument("--analysis", metavar="NAME", help="the table of one analysis, as the report shows it")
+    _format(p, "text", "csv", "json", "md", "latex")
 
 
 def _report(p: argparse.ArgumentParser) -> None:

@@ -307,10 +307,14 @@ def diff(a: argparse.Namespace) -> int:
 
 
 def table(a: argparse.Namespace) -> int:
-    """One row per cell and seed."""
+    """One row per cell and seed, or the table of one analysis."""
     from ..study.flat import flat_table
 
     session = opened(a)
+    if a.analysis:
+        return _analysis_table(session, a.analysis, a.format)
+    if a.format in ("md", "latex"):
+        raise CrucisError(f"--format {a.format} shows the table of an analysis; add --analysis NAME.")
     columns, rows = flat_table(session.plan, session.store)
     if a.format == "json":
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=1))
@@ -323,6 +327,23 @@ def table(a: argparse.Namespace) -> int:
         _print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
         if len(shown) < len(columns):
             print(f"{len(columns) - len(shown)} columns of curves are in --format csv and json.")
+    return 0
+
+
+def _analysis_table(session: sessions.Session, name: str, kind: str) -> int:
+    from ..report import tables
+    from ..study.publish import analysis_of
+
+    if kind == "json":
+        raise CrucisError("--format json shows records; the table of an analysis is text, md, csv or latex.")
+    known = session.study.analysis
+    if name not in known:
+        raise CrucisError(f"no analysis '{name}'." + (did_you_mean(name, known) or f" Analyses: {', '.join(known)}."))
+    one = analysis_of(session, sessions.conclude(session), name)
+    if kind == "latex":
+        print(tables.as_latex(one.table, one.what, name), end="")
+    else:
+        print(tables.as_csv(one.table) if kind == "csv" else tables.as_markdown(one.table), end="")
     return 0
 
 

@@ -106,6 +106,18 @@ def as_csv(table: Table) -> str:
     return out.getvalue()
 
 
+def as_markdown(table: Table) -> str:
+    """Header and rows as the page shows them; numbers to the right. Marks of rows are a column of their own."""
+    marked = any(row.marks for row in table.rows)
+    head = [*(heading(column) for column in table.columns), *(["marks"] if marked else [])]
+    align = [*("---" if column.kind == "text" else "---:" for column in table.columns), *(["---"] if marked else [])]
+    lines, places = [head, align], decimals(table)
+    for row in table.rows:
+        cells = [shown(*triple).text for triple in zip(row.cells, table.columns, places, strict=True)]
+        lines.append([*cells, *(["; ".join(row.marks)] if marked else [])])
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
 def latex(text: str) -> str:
     """Text with everything that LaTeX would take for a command made harmless."""
     out: list[str] = []

@@ -18,6 +18,7 @@ from ..stats import verdicts
 from ..stats.corrections import adjust
 from ..stats.ranks import residual
 from ..stats.table import Points
+from . import panels
 from .attributing import search_tasks
 from .attributions import attributions
 from .binding import leaf_of
@@ -27,7 +28,7 @@ from .derived import Columns
 from .directions import directions
 from .jointly import jointly
 from .models import predict
-from .outcomes import of_search
+from .outcomes import GROUPS, PANEL, RUNS, SELECTION, of_search, table_of
 from .results import AnalysisResult, Reason, ResultRow
 from .rows import Task, loops, series
 from .spec import Analysis, LeafRef, Ref, Study
@@ -56,6 +57,9 @@ def tasks_of(study: Study, source: Source, analysis: Analysis) -> list[Task]:
 #: Verbs whose tables come from one column each.
 _SIMPLE = {"describe": describe, "compare": compare, "attribute": attributions}
 
+#: The same for leaves with a table of their own kind, by its literal.
+_SHAPED = {PANEL: panels.agreement, RUNS: panels.trajectories, GROUPS: panels.groups}
+
 
 def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
     """Every table of an analysis, in the order of the file."""
@@ -70,8 +74,12 @@ def _tasks(study: Study, analysis: Analysis, columns: Columns) -> list[Task]:
             for task in search_tasks(columns.source, ref, analysis)
         ]
     of = series(wild(study, analysis.of), "metric", analysis, columns)
+    table = table_of(study, analysis) or ""
+    if table == SELECTION:
+        rounds = loops(analysis, of, columns)
+        return [task for each in rounds for task in panels.selections(of, each, columns)]
     if analysis.verb in _SIMPLE:
-        build = _SIMPLE[analysis.verb]
+        build = _SHAPED.get(table, _SIMPLE[analysis.verb])
         return [
             task
             for one in of

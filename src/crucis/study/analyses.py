@@ -38,7 +38,7 @@ OWN = {
     "attribute": ("over", "cost"),
 }
 #: Keys that stand in fields of `Analysis` of their own, not among the parameters of leaves.
-FIELDS = ("with", "given", "between", "against", "from", "leave_out", "base", "over", "cost", "expect")
+FIELDS = ("with", "given", "between", "against", "along", "from", "leave_out", "base", "over", "cost", "expect")
 
 
 @dataclass
@@ -138,7 +138,8 @@ class Results:
             of=of, targets=self._refs(body, "with", path),
             given=self._refs(body, "given", path),
             between=self._word(body, "between", path), against=self._word(body, "against", path),
-            over=self._word(body, "over", path), cost=self._refs(body, "cost", path), expect=self._expect(body, path),
+            over=self._word(body, "over", path), along=self._word(body, "along", path),
+            cost=self._refs(body, "cost", path), expect=self._expect(body, path),
             each=self._words(body, "each", path), unit=self._word(body, "unit", path),
             only=read_filter(body.get("only"), f"{path}.only", self.factors, self.reading),
             exclude=read_filter(body.get("except"), f"{path}.except", self.factors, self.reading),

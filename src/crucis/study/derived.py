@@ -13,6 +13,7 @@ from ..errors import CrucisError
 from .expressions import OVER, starred
 from .results import AnalysisResult, ResultRow, turned
 from .spec import Call, Column, Expression, Number, Ref, Study, Unary
+from .stage_columns import find
 from .table import Column as Entries
 from .table import Entry, Missing, Source, align, axes_of, entries, fix, united
 
@@ -66,6 +67,12 @@ class Columns:
         if name not in self._known:
             self._known[name] = self._read(ref)
         return self._known[name]
+
+    def within(self, ref: Ref) -> str | None:
+        """The axis of its own that a stage's column is a mean over; None for others."""
+        if ref.name not in self.study.stages:
+            return None
+        return find(self.study, self.study.stages[ref.name], ref).within
 
     def _read(self, ref: Ref) -> Entries:
         if ref.use is None and ref.name in self.study.derive:

@@ -28,6 +28,9 @@ _INSIDE = ("mean", "median", "min", "max")
 NOISE = "-noise"
 #: Literal `TABLE` of leaves that work on the trials of a search.
 TRIALS = "trials"
+#: Literals `TABLE` of leaves that work on units along an axis, on runs along one, on independent groups, and on what a
+#: search found beside what fresh seeds confirm.
+PANEL, RUNS, GROUPS, SELECTION = "panel", "runs", "groups", "selection"
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,14 @@ def members(book: Book, analysis: Analysis, refs: Sequence[Ref]) -> list[Member]
         SemanticError: the first reference without meaning.
     """
     study = book.study
-    whole = [one for ref in refs for one in expand(study, ref)]
-    short = [str(replace(ref, at=())) for ref in whole]
+    every = [one for ref in refs for one in expand(study, ref)]
+    short = [str(replace(ref, at=())) for ref in every]
     out = []
-    for ref, name in zip(whole, short, strict=True):
-        info = narrowed(study, book.info(ref), analysis.only, analysis.exclude)
-        spread = tuple(axis for axis, value in ref.at if value == "*" and axis != "seed")
-        out.append(Member(ref, str(ref) if short.count(name) > 1 else name, info, spread))
+    for ref, name in zip(every, short, strict=True):
+        found = book.info(ref)
+        found = book.info(whole(analysis, ref, found.within)) if found.within else found
+        info = narrowed(study, found, analysis.only, analysis.exclude)
+        out.append(Member(ref, str(ref) if short.count(name) > 1 else name, info, spread_of(analysis, ref)))
     return out
 
 
@@ -73,6 +77,23 @@ def leaves(study: Study, analysis: Analysis) -> dict[str, shelf.Leaf]:
 def of_search(study: Study, analysis: Analysis) -> bool:
     """Whether its leaves take the trials of a search apart, and not the levels of a factor."""
     return any(leaf.constants.get("TABLE") == TRIALS for leaf in leaves(study, analysis).values())
+
+
+def table_of(study: Study, analysis: Analysis) -> str | None:
+    """The literal `TABLE` of the leaves of an analysis, which all of them share; None for plain tables."""
+    return next((str(kind) for leaf in leaves(study, analysis).values() if (kind := leaf.constants.get("TABLE"))), None)
+
+
+def whole(analysis: Analysis, ref: Ref, within: str | None) -> Ref:
+    """A column that is a mean over an axis of its own, with that axis, where the analysis works along or over it."""
+    taken = analysis.verb in ("describe", "compare") and within in (analysis.unit, analysis.along)
+    return replace(ref, at=(*ref.at, (within, "*"))) if taken and within and ref.axis(within) is None else ref
+
+
+def spread_of(analysis: Analysis, ref: Ref) -> tuple[str, ...]:
+    """The axes that `@axis=*` makes columns of: not those that the analysis works along or over by itself."""
+    taken = ("seed", analysis.along, analysis.unit if analysis.verb in ("describe", "compare") else None)
+    return tuple(axis for axis, value in ref.at if value == "*" and axis not in taken)
 
 
 def pairwise(study: Study, analysis: Analysis) -> bool:
@@ -101,6 +122,9 @@ def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
         about = about or leaf.columns.get(ref.column, {})
     of = members(book, analysis, analysis.of)
     targets = members(book, analysis, analysis.targets)
+    parts = [*of, *targets]
+    if table_of(study, analysis) == SELECTION:
+        of = of[:1]  # the confirmation is no metric of its own
     metrics, withs = _unique(one.label for one in of), _unique(one.label for one in targets)
     of, targets = _chosen(of, ref.axis("metric")), _chosen(targets, ref.axis("with"))
     labels = axes_of_result(study, analysis, of, targets)
@@ -108,7 +132,7 @@ def outcome(book: Book, analysis: Analysis, ref: Ref) -> ColumnInfo:
     if len(analysis.leaves) > 1:
         labels["method"] = tuple(name for name, leaf in having.items() if ref.column in leaf.columns)
     others = [ref for refs in (analysis.given, *analysis.models.values()) for ref in refs]
-    parts = [*of, *targets, *members(book, analysis, others)]
+    parts += members(book, analysis, others)
     unit, ends = _quantity(analysis, ref.column, about, of)
     return ColumnInfo(
         unit, ends, tuple(labels), labels, bool(about.get("headline")), "analysis", _kind(ref.column, about),
@@ -155,7 +179,7 @@ def axes_of_result(
     for axis in analysis.each:
         if axis not in labels and axis != "method":
             labels[axis] = field_labels(study, every, axis)
-    if analysis.verb == "compare" and analysis.between:
+    if analysis.verb == "compare" and analysis.between and table_of(study, analysis) != GROUPS:
         levels = field_labels(study, of, analysis.between)
         if analysis.against is None:  # a contrast may be read either way round
             labels[analysis.between] = labels["against"] = levels
@@ -168,8 +192,9 @@ def axes_of_result(
     elif analysis.verb == "attribute" and analysis.over:
         found = components_of(study, analysis.over, _over(of, analysis.over))
         labels["component"] = tuple(name for name, _ in asked(found.names, pairwise(study, analysis)))
-    if analysis.verb == "describe" and not analysis.unit:
-        rest = dict.fromkeys(axis for one in of for axis in one.info.axes if axis not in labels)
+    if analysis.verb == "describe" and not analysis.unit and table_of(study, analysis) != PANEL:
+        along = (analysis.along or "").partition(".")[0]
+        rest = dict.fromkeys(axis for one in of for axis in one.info.axes if axis not in labels and axis != along)
         labels |= {axis: _over(of, axis) for axis in rest}
     return labels
 

@@ -12,7 +12,7 @@ from ..stats.line import fit_line
 from . import layer_pictures, terrain
 from .modelled import heat, prediction_figures
 from .nodes import Node
-from .pictures_stats import critical_differences, profiles
+from .pictures_stats import critical_differences, profiles, shaped
 from .readings import Readings
 from .results import AnalysisResult, ResultRow
 from .reviewing import attributed, fronts
@@ -135,6 +135,8 @@ def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
         yield from _scatter(result, rows)
     elif result.verb == "predict":
         yield from prediction_figures(result, rows)
+    elif "groups" in rows[0].data or "panel" in rows[0].data:
+        yield from shaped(result, rows)
     elif result.verb == "compare":
         yield from _forests(result, rows)
         yield from critical_differences(result, rows)
@@ -244,7 +246,8 @@ def _effects(rows: Sequence[ResultRow]) -> tuple[c.Effect, ...]:
 def _dots(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
     groups: dict[str, list[ResultRow]] = {}
     for row in rows:
-        groups.setdefault(row.axes.get("metric", result.name), []).append(row)
+        if "mean" in row.values or "iqm" in row.values:
+            groups.setdefault(row.axes.get("metric", result.name), []).append(row)
     middle = "interquartile mean" if result.leaves == ("iqm",) else "mean"
     for metric, members in groups.items():
         clouds = tuple(

@@ -12,6 +12,7 @@ from .results import AnalysisResult, ResultRow
 
 #: Thresholds of a profile.
 _PLACES = 101
+_MOST_PANELS = 24
 
 
 def profiles(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
@@ -100,3 +101,40 @@ def together(ranks: Sequence[float], critical: float) -> tuple[tuple[float, floa
         if last > first and (not out or last > out[-1][1]):
             out.append((first, last))
     return tuple((ranks[first], ranks[last]) for first, last in out)
+
+
+def shaped(result: AnalysisResult, rows: Sequence[ResultRow]) -> Iterator[c.Figure]:
+    """Units or runs over the levels of an axis as lines, independent groups as clouds of dots."""
+    panels = []
+    for row in rows:
+        data = row.data
+        if "panel" not in data:
+            continue
+        lines = []
+        for name, values in zip(data["labels"], data["panel"], strict=True):
+            points = [(x, y) for x, y in zip(data["places"], values, strict=True) if y is not None]
+            lines.append(c.Line(name, [x for x, _ in points], [y for _, y in points]))
+        where = ", ".join(label for axis, label in row.axes.items() if axis != "method")
+        panels.append(c.LinePanel(where, tuple(lines)))
+    if panels:
+        first = rows[0].data
+        numbered = [f"{place:g}" for place in first["places"]] == [str(i) for i in range(len(first["places"]))]
+        order = "; ".join(f"{i}: {level}" for i, level in enumerate(first["levels"])) if numbered else ""
+        yield c.Figure(
+            f"{result.name}-along", f"{result.name}: values along the axis",
+            c.Curves(tuple(panels[:_MOST_PANELS]), c.Axis(f"level ({order})" if order else "level"), c.Axis("value")),
+            "One line per unit (its mean over seeds) or run. Lines that cross are units that change places.",
+            main=False, exploratory=result.exploratory,
+        )  # fmt: skip
+    for row in rows:
+        if "groups" not in row.data:
+            continue
+        where = ", ".join(label for axis, label in row.axes.items() if axis != "method")
+        pairs = zip(row.data["labels"], row.data["groups"], strict=True)
+        clouds = tuple(c.Cloud(name, values, c.Estimate(float(np.median(values)))) for name, values in pairs)
+        name = "".join(letter if letter.isalnum() else "-" for letter in where)
+        yield c.Figure(
+            f"{result.name}-{name}", f"{result.name}: {where}", c.Dots(clouds, c.Axis(row.axes.get("metric", "value"))),
+            "Every dot is one value; beside them the median of the group.",
+            main=False, exploratory=result.exploratory,
+        )  # fmt: skip

@@ -51,6 +51,16 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
     )  # fmt: skip
 
 
+def analysis_of(session: Session, conclusion: Conclusion, name: str) -> c.Analysis:
+    """One analysis as the page shows it.
+
+    Raises:
+        KeyError: no such analysis.
+    """
+    after = registry.late(session.study, registry.current(session.study, session.store))
+    return _analysis(session, conclusion.results[name], after)
+
+
 # -- verdicts -----------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +218,7 @@ def _registration(session: Session, found: registry.Registration | None) -> c.Re
 _ESTIMATES = {"mean": ("low", "high"), "effect": ("low", "high"), "rho": ("low", "high"), "tau": ("low", "high"),
               "r": ("low", "high"), "median": ("median_low", "median_high"), "sd": ("sd_low", "sd_high"),
               "dz": ("dz_low", "dz_high")}  # fmt: skip
-_COUNTS = {"ties"}
+_COUNTS = {"ties", "levels", "distinct", "df"}
 _AXIS_WORDS = {
     ("describe", "metric"): "the column that is described",
     ("compare", "metric"): "the column that is compared",
@@ -278,6 +288,7 @@ def _analysis_what(analysis: Any) -> str:
     tail = f" with {', '.join(map(str, analysis.targets))}" if analysis.targets else ""
     tail += f", given {', '.join(map(str, analysis.given))}" if analysis.given else ""
     tail += f", between {analysis.between}" if analysis.between else ""
+    tail += f", along {analysis.along}" if analysis.along else ""
     sides = "; ".join(f"{name}: {', '.join(map(str, refs))}" for name, refs in analysis.models.items())
     tail += f" from {sides}" if sides else ""
     tail += f", leaving out {analysis.leave_out}" if analysis.leave_out else ""
@@ -331,6 +342,8 @@ def _sentence(result: AnalysisResult) -> str:
         name = next((k for k in ("rho", "tau", "r") if rows[0].values.get(k) is not None), "rho")
         best = max(rows, key=lambda row: abs(row.values.get(name) or 0.0))
         return f"Strongest association: {', '.join(best.axes.values())}: {association(result, best)}."
+    if any(name in rows[0].values for name in _TOLD):
+        return "; ".join(f"{', '.join(row.axes.values())}: {_told(result, row)}" for row in rows[:6])
     if result.verb == "compare":
         first = next(row for row in rows).axes.get("method")
         best = max((row for row in rows if row.axes.get("method") == first), key=_distance)
@@ -342,6 +355,21 @@ def _sentence(result: AnalysisResult) -> str:
     if result.verb == "describe" and len(rows) <= 6:
         return "; ".join(f"{', '.join(row.axes.values()) or 'mean'}: {_number(_middle(row))}" for row in rows)
     return f"{len(rows)} rows."
+
+
+#: The column that a sentence is about, for statistics that have neither an effect nor a mean.
+_TOLD = {
+    "concordance": "concordance", "slope": "slope", "tied": "share of tied pairs", "bias": "bias", "h": "H",
+}  # fmt: skip
+
+
+def _told(result: AnalysisResult, row: ResultRow) -> str:
+    """`slope 0.61 [0.1, 0.9], p = 0.02, n = 8`."""
+    name = next(name for name in _TOLD if name in row.values)
+    ends = [row.values.get(end) for end in result.intervals.get(name, ())]
+    interval = f" [{_number(ends[0])}, {_number(ends[1])}]" if ends and None not in ends else ""
+    p = row.values.get("p")
+    return f"{_TOLD[name]} {_number(row.values[name])}{interval}{'' if p is None else f', p = {p:.2g}'}, n = {row.n}"
 
 
 def _largest(row: ResultRow) -> str:
@@ -391,6 +419,12 @@ _METHODS = {
     "over the base; p_letter: shuffled rows of the added columns. rho is strongly negative under pure noise, so judge "
     "by r2, which is against the mean of the other groups.",
     "partial_spearman": "Spearman's correlation of what the ranks of the controls leave of the ranks.",
+    "kruskal_wallis": "Kruskal-Wallis ranks of independent groups; p by permutation where a group has fewer than 5 "
+    "values, else chi-squared. share: variance between levels, interval by noncentral F (normal values).",
+    "agreement": "Kendall's W with p by permuting each level's order; ICC(1) with its F interval (Shrout and Fleiss).",
+    "trajectory": "Least-squares slope of each run along the axis; mean over runs with Student's t interval.",
+    "ties": "Counts of equal values and of pairs of them.",
+    "selection_bias": "What the search found minus the mean on fresh seeds; Student's t over the fresh seeds.",
     "improvement": "Probability that a run beats a run, mean over tasks; p from swapping the values of pairs, exact.",
     "iqm": "Interquartile mean of runs and tasks; stratified bootstrap.",
     "summary": "Mean with Student's t interval; median by order statistics.",

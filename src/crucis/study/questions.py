@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from ..errors import did_you_mean
-from . import attributed, modelling
+from . import attributed, modelling, shaped
 from .columns import Book
 from .expressions import references
 from .findings import Findings
 from .info import ColumnInfo, SemanticError
-from .outcomes import Member, field_labels, groups_of, label_at, leaves, members
+from .outcomes import GROUPS, Member, field_labels, groups_of, label_at, leaves, members, table_of
 from .quantities import QuantityError
 from .spec import Analysis, Ref, Study
 from .stage_columns import expand, fields_of
 
 #: Keys of analyses that nothing reads yet; they are refused, not passed over.
-LATER = ("along", "margin")
+LATER = ("margin",)
 
 
 def check_derived(book: Book, found: Findings) -> None:
@@ -89,6 +89,8 @@ def check(book: Book, analysis: Analysis, found: Findings) -> None:
     if len(found.faults) == before:
         if analysis.verb == "compare":
             _between(book, analysis, parts["of"], found)
+        if analysis.verb in ("describe", "compare"):
+            shaped.check(book, analysis, parts["of"], found)
         if analysis.verb == "attribute":
             attributed.check(book, analysis, parts["of"], found)
         if analysis.verb == "correlate":
@@ -215,8 +217,9 @@ def _axes_named(book: Book, analysis: Analysis, parts: Sequence[Member], found: 
     inner = {one.info.within: one for one in parts if one.info.within and one.info.within not in known}
     known |= dict.fromkeys(axis for one in parts for axis in one.spread)
     named = [(axis, found.item(f"analysis.{analysis.name}.each", i)) for i, axis in enumerate(analysis.each)]
-    if analysis.unit:
-        named.append((analysis.unit, f"analysis.{analysis.name}.unit"))
+    for key, word in (("unit", analysis.unit), ("along", analysis.along)):
+        if word:
+            named.append((word, f"analysis.{analysis.name}.{key}"))
     for axis, path in named:
         factor, _, part = axis.partition(".")
         fields = fields_of(book.study, factor)
@@ -252,6 +255,8 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
                 open_[(where, one.label)].append(axis)
 
     treated = set(analysis.each) | ({analysis.unit.partition(".")[0]} if analysis.unit else set())
+    if analysis.along:
+        treated.add(analysis.along.partition(".")[0])
     if analysis.leave_out:
         treated.add(analysis.leave_out.partition(".")[0])
     if analysis.verb == "compare" and analysis.between:
@@ -259,7 +264,8 @@ def _answered(book: Book, analysis: Analysis, parts: dict[str, list[tuple[str, M
     if analysis.verb == "attribute" and analysis.over:
         treated.add(analysis.over)
     left = {id(one): _open(one, treated) for part in parts.values() for _, one in part}
-    whole = set(book.study.factors) if not analysis.unit and analysis.verb != "predict" else set()
+    pooled = table_of(book.study, analysis) == GROUPS  # it has no pairs that would keep other factors apart
+    whole = set(book.study.factors) if not analysis.unit and analysis.verb != "predict" and not pooled else set()
     for where, one in [pair for part in parts.values() for pair in part]:
         if analysis.verb != "estimate":
             note(where, one, [axis for axis in left[id(one)] if axis not in whole])

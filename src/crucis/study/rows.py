@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..stats.panel import Groups, Panel, Selection
 from ..stats.table import Design, Frame, Pairs, Points, Regression, Sample
 from .derived import Columns
+from .outcomes import spread_of, whole
 from .results import Reason
 from .spec import Analysis, Ref
 from .table import Column, Entry, Missing, allowed, grouped, label_of, ordered, united
@@ -32,7 +34,7 @@ class Task:
     """One table that a leaf will see, or the reason why it sees none."""
 
     axes: dict[str, str]
-    table: Sample | Pairs | Points | Regression | Frame | Design | None = None
+    table: Sample | Pairs | Points | Regression | Frame | Design | Panel | Groups | Selection | None = None
     n: int = 0
     n_planned: int = 0
     missing: tuple[Missing, ...] = ()
@@ -53,8 +55,9 @@ def series(refs: Sequence[Ref], axis: str, analysis: Analysis, columns: Columns)
     for ref, plain in zip(refs, short, strict=True):
         label = str(ref) if short.count(plain) > 1 else str(plain)
         source = columns.source
-        column = [e for e in columns.column(ref) if allowed(e.axes, analysis.only, analysis.exclude, source)]
-        spread = [name for name, value in ref.at if value == "*" and name != "seed"]
+        read = whole(analysis, ref, columns.within(ref)) if analysis.unit or analysis.along else ref
+        column = [e for e in columns.column(read) if allowed(e.axes, analysis.only, analysis.exclude, source)]
+        spread = spread_of(analysis, ref)
         if not spread:
             out.append(Series({axis: label}, label, column))
             continue

@@ -206,6 +206,7 @@ class Analysis:
     given: tuple[Ref, ...] = ()
     between: str | None = None  # factor or factor.field
     against: str | None = None
+    along: str | None = None  # axis whose levels are ranked by or ordered
     over: str | None = None  # factor whose levels have components in or out
     cost: tuple[Ref, ...] = ()  # columns for the Pareto front
     expect: Mapping[str, float] = field(default_factory=dict)  # level -> the effect that was expected

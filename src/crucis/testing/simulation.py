@@ -27,6 +27,7 @@ from .. import seeds, shelf
 from ..errors import Refusal
 from ..stats.bootstrap import iqm
 from ..stats.table import Array, Blocks, Pairs, Points, Sample
+from . import panels
 
 SHAPES = ("normal", "exponential", "heavy", "discrete", "skewed")
 Draw = Callable[[np.random.Generator, int, str, float], Any]
@@ -209,6 +210,13 @@ def _correlation(name: str, kind: str, given: int = 0, least: int = 5) -> Case:
     return Case(plane(given), {name: truth}, RHO, 0.0, shapes=_UNPAIRED, least=least)
 
 
+def _shaped(table: str, least: int = 3, **params: Any) -> Case:
+    truths = {
+        name: lambda _shape, effect, truth=truth: float(truth(effect)) for name, truth in panels.TRUTHS[table].items()
+    }
+    return Case(panels.draw(table, values), truths, params=params, shapes=_UNPAIRED, least=least)
+
+
 CASES: dict[tuple[str, str], Case] = {
     ("compare", "paired_t"): Case(pairs(2.0), _DZ),
     ("compare", "permutation"): Case(pairs(2.0), _DZ),
@@ -231,6 +239,10 @@ CASES: dict[tuple[str, str], Case] = {
     ("compare", "improvement"): Case(
         pairs(0.0), {"effect": lambda shape, effect: chance(0.0, shape, effect)}, shapes=_UNPAIRED
     ),
+    ("compare", "kruskal_wallis"): _shaped("groups", draws=199),
+    ("describe", "agreement"): _shaped("panel", draws=199),
+    ("describe", "trajectory"): _shaped("runs"),
+    ("describe", "selection_bias"): _shaped("selection"),
     ("describe", "summary"): Case(
         sample,
         {

@@ -7,6 +7,7 @@ known. What it promises for itself stands as literals in its file:
 - `GIVEN`: True for a correlation that needs variables to hold constant.
 - `EXAMPLE`: values of parameters without a default (differences have the deviation 1).
 - `COVERS`: the least share that its interval covers, if it says less than 0.95 in its docstring.
+- `TABLE`: the kind of its table (`panels`), where it is neither a sample, pairs nor points.
 - `NULL`: the true difference at which the p of a comparison must keep its level, if not 0.
 """
 
@@ -22,6 +23,7 @@ import numpy as np
 from .. import seeds, shelf
 from ..errors import Refusal
 from ..stats.table import Pairs, Points, Sample
+from . import panels
 
 Estimate = Callable[..., Mapping[str, Any]]
 Draw = Callable[[np.random.Generator], Any]
@@ -149,6 +151,10 @@ def conformance(leaf: shelf.Leaf, *, draws: int = 2000) -> list[Finding]:
     simulation on top.
     """
     given = 1 if leaf.constants.get("GIVEN") else 0
+    if "TABLE" in leaf.constants:
+        return _shaped(leaf, str(leaf.constants["TABLE"]), draws)
+    if leaf.shelf.name == "describe" and "low" not in leaf.columns:
+        return []  # counts and shares of what is there promise nothing about other data
     if leaf.shelf.name == "describe":
         cases = [(f"coverage of the mean, n = {n}", sample(n, 0.3), 0.3) for n in (3, 5, 20)]
     elif leaf.shelf.name == "compare":
@@ -176,11 +182,32 @@ def conformance(leaf: shelf.Leaf, *, draws: int = 2000) -> list[Finding]:
     return out
 
 
+def _shaped(leaf: shelf.Leaf, table: str, draws: int) -> list[Finding]:
+    """The promises of a leaf whose table is neither sample, pairs nor points."""
+    out, estimate, draw = [], bind(leaf), panels.draw(table)
+
+    def sized(n: int, effect: float) -> Draw:
+        return lambda stream: draw(stream, n, "normal", effect)
+
+    for what, truth in panels.TRUTHS[table].items():
+        low, high = leaf.columns.get(what, {}).get("interval", (None, None))
+        for n in (5, 20) if low and high else ():
+            held = coverage(estimate, sized(n, 0.5), truth(0.5), draws=draws, ends=(low, high))
+            kept = held.share >= 0.95 - 0.02 - 2.0 * held.se
+            out.append(Finding(f"coverage of {what}, n = {n}", held, 0.95, kept))
+    for n in (5, 12) if "p" in leaf.columns else ():
+        found = false_alarms(estimate, sized(n, 0.0), draws=draws)
+        out.append(Finding(f"false alarms, n = {n}", found, 0.05, found.share <= 0.05 + 0.02 + 2.0 * found.se))
+    return out
+
+
 def refuses(leaf: shelf.Leaf) -> list[str]:
     """Degenerate tables that a leaf answers with a number instead of a refusal; empty if it keeps its word."""
     flat, line = np.ones(6), np.arange(6.0)
     tables: dict[str, Any] = {}
-    if leaf.shelf.name == "compare":
+    if "TABLE" in leaf.constants:
+        tables = panels.degenerate(str(leaf.constants["TABLE"]))
+    elif leaf.shelf.name == "compare":
         tables = {"equal pairs": Pairs(flat, flat), "one pair": Pairs(flat[:1], flat[:1] + 1)}
     elif leaf.shelf.name == "correlate":
         given = line[::-1].reshape(6, 1) ** 2 if leaf.constants.get("GIVEN") else None
