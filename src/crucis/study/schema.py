@@ -113,6 +113,15 @@ _SECTIONS: dict[str, Schema] = {
 }
 
 
+#: `recipe: {resnet-cifar: {reference: paper}}`
+_REFERRED: Schema = {
+    "type": "object", "minProperties": 1, "maxProperties": 1,
+    "propertyNames": {"enum": list(recipes.facts.names())},
+    "additionalProperties": {"type": "object", "properties": {"reference": {"type": "string"}},
+                             "additionalProperties": False},
+}  # fmt: skip
+
+
 # --- stages and analyses -------------------------------------------------------------------------------------
 
 
@@ -129,7 +138,7 @@ def _stage_keys() -> Schema:
         "data": {"anyOf": [{"$ref": "#/$defs/leaf-data"}, _DOLLAR]},
         "view": {"anyOf": [{"$ref": "#/$defs/view"}, _DOLLAR]},
         "split": {"anyOf": [{"enum": list(SPLITS)}, _DOLLAR]},
-        "recipe": {"anyOf": [{"enum": list(recipes.names())}, _DOLLAR]},
+        "recipe": {"anyOf": [{"enum": list(recipes.names())}, _REFERRED, _DOLLAR]},
         "trial": {"type": "object", "required": ["train"], "description": "of a search: a training with distributions"},
         "maximise": {**_TEXT, "description": "of a search: the validation column of the trial to make large"},
         "minimise": {**_TEXT, "description": "of a search: the validation column of the trial to make small"},
