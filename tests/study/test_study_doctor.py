@@ -16,6 +16,8 @@ from crucis.study.doctor import gates, method
 from crucis.study.doctor.difference import seeds_needed
 from crucis.study.doctor.finding import GRADES
 from crucis.study.doctor.rules import RULES, examine
+from crucis.study.gates.decision import Decision, Line
+from crucis.study.session import Conclusion
 
 
 def sound(node):
@@ -375,7 +377,10 @@ def test_the_component_that_hurts(tmp_path):
 
 def search_case(values, direction="maximise"):
     """A study with a search whose trials gave these values, as the rules read it."""
-    trials = [SimpleNamespace(instance=SimpleNamespace(stage="tuned.trial"), value=value) for value in values]
+    trials = [
+        SimpleNamespace(instance=SimpleNamespace(stage="tuned.trial", cell={"trial": str(i)}), value=value)
+        for i, value in enumerate(values)
+    ]
     stage = SimpleNamespace(verb="search", objective=(direction, "accuracy"))
     return SimpleNamespace(
         study=SimpleNamespace(stages={"tuned": stage, "model": SimpleNamespace(verb="train")}),
@@ -403,19 +408,20 @@ def test_supported_on_validation_only(tmp_path):
 
 
 def gate_case(outcome, *checks):
-    made = [SimpleNamespace(name=n, outcome=o, because=f"{n} is off", mend=f"mend {n}") for n, o in checks]
-    conclusion = SimpleNamespace(gates={"ready": SimpleNamespace(outcome=outcome, checks=made)})
-    return SimpleNamespace(conclusion=conclusion)
+    made = tuple(Line(n, o, f"{n} is off.", mend=f"mend {n}", critical=n == "tests") for n, o in checks)
+    decision = Decision("ready", "method", outcome, "because", made, ("tests: waived",) if "waived" in outcome else ())
+    return SimpleNamespace(conclusion=Conclusion(None, {}, {}, {"ready": decision}), file="s.yaml")
 
 
 def test_gates():
-    missed = [("card", "holds"), ("tests", "fails"), ("review", "unknown")]
+    missed = [("card", "holds"), ("review", "cannot tell"), ("seeds", "waived"), ("guide", "fails"), ("tests", "fails")]
     (found,) = gates.rejected(gate_case("REJECTED", *missed))
-    assert found.grade == "serious" and found.says == "gate 'ready' is REJECTED: tests, review"
-    assert found.action == "mend tests" and found.evidence == ("tests: tests is off", "review: review is off")
+    assert found.grade == "serious" and found.says == "gate 'ready' is REJECTED: tests, guide, review"
+    assert found.action == "mend tests"
+    assert found.evidence == ("tests: tests is off", "guide: guide is off", "review: review is off")
     assert next(gates.rejected(gate_case("CONDITIONAL", *missed))).grade == "advice"
     assert list(gates.rejected(gate_case("APPROVED", *missed))) == []
-    assert list(gates.rejected(SimpleNamespace(conclusion=SimpleNamespace()))) == []
+    assert list(gates.rejected(SimpleNamespace(conclusion=Conclusion(None, {}, {})))) == []
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
@@ -461,3 +467,33 @@ def test_the_gravest_comes_first_and_every_finding_is_complete(tmp_path):
     assert all(finding.says and finding.action for finding in found)
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
     json.dumps([vars(finding) for finding in found])
+
+
+SEARCH = """\
+study: s
+seeds: 2
+stages:
+  tuned:
+    search: random
+    trial: {train: supervised, net: mlp, data: digits, lr: {log_uniform: [1e-4, 1]}}
+    maximise: accuracy
+    trials: 12
+    pool: seed
+"""
+
+
+def test_the_rule_of_searches_on_a_search_that_ran(tmp_path):
+    import search_toys
+
+    (tmp_path / "s.yaml").write_text(SEARCH)
+    session = search_toys.ran(tmp_path / "s.yaml", tmp_path / ".crucis")
+    case = d.Case(session, d.conclude(session), False)
+    trials = [node for node in session.plan.nodes if node.instance.stage == "tuned.trial"]
+    each = [session.store.read(node.key).values["accuracy"] for node in trials]
+    assert len(each) == 24  # 12 trials of two seeds, trial by trial
+    scores = [(first + second) / 2 for first, second in zip(each[::2], each[1::2], strict=True)]
+    improved = max(scores[8:]) > max(scores[:8])
+    assert bool(list(method.search_unfinished(case))) == improved
+    says = method._search(case, "tuned")
+    assert f"{max(scores):.4g}" in says
+    assert ("not come to rest" in says) == improved

@@ -15,7 +15,7 @@ from crucis.study import chain, registry
 from crucis.study import session as sessions
 from crucis.study.cards import checklists, method_card, model_card
 from crucis.study.gates import decision as d
-from crucis.study.gates import method
+from crucis.study.gates import integrity, method
 from crucis.study.gates.case import Case, ledger_of
 from crucis.study.gates.gather import _check as gather_check
 from crucis.study.gates.gather import _guide as gather_guide
@@ -43,6 +43,8 @@ NEED = "of: m.accuracy, reported: 80%, source: A 2020"
         (f"{{gate: replication, {NEED.replace('80%', '0')}}}", "out-of-range", "relative to 0"),
         (f'{{gate: replication, {NEED}, waive: {{package: "A. Person, a reason"}}}}', "wrong-type", "name, date"),
         (f'{{gate: replication, {NEED}, waive: {{pakage: "A, 2026-01-31, b"}}}}', "unknown-name", "mean 'package'"),
+        (f'{{gate: replication, {NEED}, waive: {{records: "A, 2026-01-31, b"}}}}', "integrity", "nobody can"),
+        (f'{{gate: replication, {NEED}, waive: {{ledger: "A, 2026-01-31, b"}}}}', "integrity", "nobody can"),
         (f'{{gate: replication, {NEED}, mitigate: {{records: "b, 2026-01-31"}}}}', "critical", "not mitigated"),
         (f"{{gate: replication, {NEED.replace('m.acc', 'x.acc')}}}", "unknown-name", "x"),
         ("{gate: archive, of: [h], licence: MIT, cite: c.cff}", "unknown-name", "no other gate 'h'"),
@@ -117,6 +119,10 @@ def _row(effect: float, p: float | None, low: float = 0.0, **more: Any) -> Resul
     return ResultRow({"arm": "full", "against": "baseline"}, values, more.pop("n", 5), 5, **more)
 
 
+def _absent() -> ResultRow:
+    return ResultRow({"arm": "only-a"}, {}, 0, 0, refused=Reason("not_applicable", "absent by design"))
+
+
 def _method(rows: list[ResultRow], check: Any, better: str = "higher", **result: Any) -> d.Line:
     found = AnalysisResult("final", "compare", ("paired_t",), tuple(rows), **result)
     case = SimpleNamespace(results={"final": found, "importance": found}, nodes=lambda stage: [],
@@ -144,6 +150,8 @@ def _no_stages(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
         ([_row(0.1, 0.01, refused=Reason("sealed", "sealed"))], "higher", "cannot tell", "cannot tell"),
         ([_row(0.1, 0.01, mixed=True)], "higher", "cannot tell", "cannot tell"),
         ([], "higher", "cannot tell", "cannot tell"),
+        ([_row(0.1, 0.01), _absent()], "higher", "holds", "holds"),
+        ([_absent()], "higher", "cannot tell", "cannot tell"),
     ],
 )
 def test_improvement(rows: list[ResultRow], better: str, significant: str, not_worse: str) -> None:
@@ -186,8 +194,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text("text\n")
     (folder / "s.yaml").write_text(TINY.replace("REPORTED", "1"))
     session = sessions.open_session(folder / "s.yaml", store=folder / ".crucis")
-    sessions.execute(session, workers=1)
+    outcome = sessions.execute(session, workers=1)
     found = [session.store.read(node.key) for node in session.plan.nodes]
+    assert outcome.exit_code == 0 and all(found), (outcome, sessions.conclude(session).readings.study.folder)
     mean = sum(record.values["accuracy"] for record in found if record) / 3
     (folder / "s.yaml").write_text(TINY.replace("REPORTED", f"{mean:.6f}"))
     case = _case(folder)
@@ -369,20 +378,27 @@ def test_the_guide_is_executed_in_an_empty_folder(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ledger", "noted", "outcome"),
-    [(0, 0, "cannot tell"), (1, 1, "holds"), (2, 2, "fails"), (1, 2, "fails"), (2, 1, "fails"), (1, 0, "cannot tell")],
-)
+    ("opened", "noted", "ledger", "once"),
+    [
+        (0, 0, "holds", "cannot tell"), (1, 1, "holds", "holds"), (2, 2, "holds", "fails"), (1, 2, "fails", "holds"),
+        (2, 1, "fails", "fails"), (0, 1, "fails", "cannot tell"), (1, 0, "cannot tell", "holds"),
+    ],
+)  # fmt: skip
 def test_the_seal_is_broken_once_in_both_ledgers(
-    monkeypatch: pytest.MonkeyPatch, ledger: int, noted: int, outcome: str
+    monkeypatch: pytest.MonkeyPatch, opened: int, noted: int, ledger: str, once: str
 ) -> None:
     from crucis.canon import digest
 
-    opened = [{"study": "s", "who": "a", "time": f"{i}"} for i in range(2)]
+    lines = [{"study": "s", "who": "a", "time": f"{i}"} for i in range(2)]
     monkeypatch.setattr(registry, "ledger", lambda study, store: "s")
-    monkeypatch.setattr(registry, "sealed_sets", lambda plan: {"x": "digits"})
-    monkeypatch.setattr(registry, "unsealings", lambda store: [{**line, "who": "b"} for line in opened[:ledger]])
-    chained = [{"kind": "unsealed", "line": digest(chain.unnamed(line))} for line in opened[:noted]]
+    monkeypatch.setattr(registry, "unsealings", lambda store: [{**line, "who": "b"} for line in lines[:opened]])
+    monkeypatch.setattr(integrity, "_not_on_test", lambda case, analysis: "")
+    chained = [
+        {"kind": "unsealed", "line": digest(chain.unnamed({**line, "study": "t"})), "number": 1, "digest": ""}
+        for line in lines[:noted]
+    ]
     session = SimpleNamespace(study=SimpleNamespace(file="s.yaml"), store=None, plan=None)
-    lines = d.Lines()
-    method._unsealed(SimpleNamespace(session=session, ledger=(chained, "")), lines)  # type: ignore[arg-type]
-    assert lines.items[0].outcome == outcome
+    case, found = SimpleNamespace(session=session, ledger=(chained, "")), d.Lines()
+    integrity.ledger(case, found)  # type: ignore[arg-type]
+    integrity.unsealed(case, Gate("g", "method", {"of": "a"}), found)  # type: ignore[arg-type]
+    assert [item.outcome for item in found.items] == [ledger, once]

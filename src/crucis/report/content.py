@@ -370,11 +370,15 @@ class Term:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a line of a gate rests on: a record's key, a file, a line of a ledger, another gate; with its digest."""
+    """What a line of a gate rests on: a record's key, a file, a line of a ledger, another gate; with its digest.
+
+    `path`: where a file or a ledger's line lies, relative to the page.
+    """
 
     kind: str
     name: str
     digest: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)

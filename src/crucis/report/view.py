@@ -47,6 +47,7 @@ class View:
     stage_sentence: str
     groups: tuple[tuple[str, tuple[Source, ...]], ...]
     words: tuple[Term, ...]
+    anchors: frozenset[str]  # keys of the records that have a line of their own on the page
 
 
 def count(number: int, thing: str, many: str = "") -> str:
@@ -94,6 +95,7 @@ def of(page: Page) -> View:
     more = tuple(figure for figure in page.figures if not figure.main or figure.exploratory)
     states, sentence = _steps(page.design.stages)
     stages = dict.fromkeys(source.stage for source in page.sources)
+    groups = tuple((name, tuple(item for item in page.sources if item.stage == name)) for name in stages)
     own = {term.name for term in page.terms}
     return View(
         main=main,
@@ -104,8 +106,9 @@ def of(page: Page) -> View:
         tally=_tally(page),
         stage_states=states,
         stage_sentence=sentence,
-        groups=tuple((name, tuple(item for item in page.sources if item.stage == name)) for name in stages),
+        groups=groups,
         words=(*page.terms, *(term for term in WORDS if term.name not in own)),
+        anchors=frozenset(item.key for _, items in groups for item in items[:MOST_KEYS]),
     )
 
 

@@ -42,5 +42,6 @@ def read(store: Store, name: str) -> tuple[list[dict[str, Any]], str]:
 
 
 def unnamed(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line without who wrote it: a bundle replaces names by labels, and the line stays the same line."""
-    return {key: value for key, value in line.items() if key != "who"}
+    """A line of unsealing without who wrote it and what the study's ledger is called: a bundle replaces names by
+    labels, a restored study may lie elsewhere in its store, and the line stays the same line."""
+    return {key: value for key, value in line.items() if key not in ("who", "study")}

@@ -17,6 +17,7 @@ from ..errors import CrucisError
 from .identity import leaf_identity, room_revision
 
 if TYPE_CHECKING:
+    from .checks import Wanted
     from .plan import Plan
 
 FOLDER = "checks"  # in the store: what was found equal, so that it is found once
@@ -35,11 +36,7 @@ def check_baselines(plan: Plan, store: Path, root: Path | None) -> None:
     for wanted in networks(plan.study):
         if wanted.baseline is None or not wanted.of_arms:
             continue
-        identity: Any = [
-            leaf_identity(wanted.net, plan.code), leaf_identity(wanted.baseline, plan.code), dict(wanted.replace),
-            leaf_identity(wanted.data, plan.code), room_revision("nets"),
-        ]  # fmt: skip
-        note = store / FOLDER / f"{digest(identity)}.json"
+        note = store / FOLDER / f"{digest(identity(wanted, plan))}.json"
         if note.is_file():
             continue
         from ..nets.checks.parts import baseline
@@ -55,3 +52,12 @@ def check_baselines(plan: Plan, store: Path, root: Path | None) -> None:
         aside = note.with_name(f"{note.name}.{os.getpid()}")
         aside.write_text(json.dumps({"says": finding.says, "values": dict(finding.values)}), encoding="utf-8")
         aside.replace(note)
+
+
+def identity(wanted: Wanted, plan: Plan) -> list[Any]:
+    """What the checks of a method's parts depend on: as long as this stays, so does what they found."""
+    return [
+        leaf_identity(wanted.net, plan.code),
+        leaf_identity(wanted.baseline, plan.code) if wanted.baseline is not None else None,
+        dict(wanted.replace), leaf_identity(wanted.data, plan.code), room_revision("nets"),
+    ]  # fmt: skip

@@ -38,7 +38,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         title=study.name, study=study.name, question=study.question or "", preset=study.preset or "",
         summary=_summary(readings, conclusion),
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
-        gates=shown(conclusion.gates),
+        gates=shown(session, conclusion.gates),
         figures=figures(readings, conclusion.results),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
         power=foreseen(study, session.plan),

@@ -231,31 +231,12 @@ def fingerprint(session: Session) -> str:
     )
     own = [registry.own_code(session.study, name) for name in session.study.analysis]
     foreign = sorted(imported(store).keys() & set(keys))
-    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign, _gate_files(session)])
+    gates: list[Any] = []
+    if session.study.gates:
+        from .gates.case import standing
 
-
-def _gate_files(session: Session) -> list[Any]:
-    """What gates read beside records: their evidence, and the files that they name, by content."""
-    gates = session.study.gates.values()
-    if not gates:
-        return []
-    named = sorted({str(gate.params[key]) for gate in gates for key in ("card", "guide", "cite") if key in gate.params})
-    paths = [session.study.folder / name for name in named]
-    contents = [path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None for path in paths]
-    ledger = registry.ledger(session.study, session.store)
-    return [named, contents, session.store.lines(f"evidence-{ledger}")]
-
-
-def _write_card(session: Session, conclusion: Conclusion) -> None:
-    """The method card as the records fill it, beside the page of a study with a method gate; persons' words kept."""
-    gate = next((gate for gate in session.study.gates.values() if gate.kind == "method"), None)
-    if gate is None:
-        return
-    from .cards import method_card
-
-    own = session.study.folder / str(gate.params["card"])
-    before = own.read_text(encoding="utf-8", errors="replace") if own.is_file() else ""
-    (session.report_folder / "method-card.md").write_text(method_card.card(conclusion, before), encoding="utf-8")
+        gates = standing(session)
+    return digest([dict(session.study.resolved), states, ledgers, own, code, foreign, gates])
 
 
 def write_report(session: Session, *, force: bool = False) -> Path:
@@ -279,6 +260,18 @@ def write_report(session: Session, *, force: bool = False) -> Path:
     (folder / _VERDICTS).write_text("\n".join(lines) + "\n" * bool(lines), encoding="utf-8")
     mark.write_text(current, encoding="utf-8")
     return written
+
+
+def _write_card(session: Session, conclusion: Conclusion) -> None:
+    """The method card as the records fill it, beside the page of a study with a method gate; persons' words kept."""
+    gate = next((gate for gate in session.study.gates.values() if gate.kind == "method"), None)
+    if gate is None:
+        return
+    from .cards import method_card
+
+    own = session.study.folder / str(gate.params["card"])
+    before = own.read_text(encoding="utf-8", errors="replace") if own.is_file() else ""
+    (session.report_folder / "method-card.md").write_text(method_card.card(conclusion, before), encoding="utf-8")
 
 
 def _verdict_line(verdict: Verdict, after: Mapping[str, str]) -> str:

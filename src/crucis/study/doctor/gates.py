@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator
 
+from ..gates.decision import APPROVED, HOLDS, REJECTED, WAIVED
 from .case import Case
 from .finding import Finding, some
 
-HOLDS = "holds"
-
-
-class Check(Protocol):
-    """One line of a gate's checklist: `outcome` is `holds` or anything else; `mend`: what would make it hold."""
-
-    name: str
-    outcome: str
-    because: str
-    mend: str
-
-
-class Decision(Protocol):
-    """What a gate decided: APPROVED, CONDITIONAL or REJECTED, and its checklist."""
-
-    outcome: str
-    checks: Sequence[Check]
-
 
 def rejected(case: Case) -> Iterator[Finding]:
-    """A gate that is not open. A conclusion without `gates` has none."""
-    decisions: Mapping[str, Decision] = getattr(case.conclusion, "gates", {})
-    for name, decision in decisions.items():
-        missed = [check for check in decision.checks if check.outcome != HOLDS]
-        if decision.outcome == "APPROVED" or not missed:
+    """A gate that is not open: checks that fail come before those that cannot tell, critical ones before others."""
+    for name, decision in case.conclusion.gates.items():
+        missed = [line for line in decision.checks if line.outcome not in (HOLDS, WAIVED)]
+        if decision.outcome == APPROVED or not missed:
             continue
+        missed.sort(key=lambda line: (line.outcome != "fails", not line.critical))
+        mend = next((line.mend for line in missed if line.mend), f"crucis gate {case.file} {name}")
         yield Finding(
-            "gate", "serious" if decision.outcome == "REJECTED" else "advice",
-            f"gate '{name}' is {decision.outcome}: {some([check.name for check in missed])}",
-            missed[0].mend, tuple(f"{check.name}: {check.because}" for check in missed),
+            "gate", "serious" if decision.outcome == REJECTED else "advice",
+            f"gate '{name}' is {decision.words}: {some([line.check for line in missed])}",
+            mend, tuple(f"{line.check}: {line.says.removesuffix('.')}" for line in missed),
         )  # fmt: skip

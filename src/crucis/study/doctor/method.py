@@ -105,8 +105,11 @@ def _search(case: Case, name: str) -> str:
     objective = getattr(case.study.stages[name], "objective", None)
     if not objective or not objective[0]:
         return ""
-    values = [value for node in case.plan.nodes if node.instance.stage == f"{name}.trial"
-              if (value := _objective(case, node, objective[1])) is not None]  # fmt: skip
+    found: dict[tuple[tuple[str, str], ...], list[float]] = {}  # a trial's value is its mean over the seeds
+    for node in case.plan.nodes:
+        if node.instance.stage == f"{name}.trial" and (value := _objective(case, node, objective[1])) is not None:
+            found.setdefault(tuple(node.instance.cell.items()), []).append(value)
+    values = [sum(each) / len(each) for each in found.values()]
     if len(values) < 6:
         return f"search '{name}' has {len(values)} finished trials, too few to judge it" if values else ""
     sign = 1.0 if objective[0] == "maximise" else -1.0

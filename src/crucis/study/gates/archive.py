@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ...canon import digest
 from ..spec import Gate
-from .case import Case, entry, file_digest, records
+from .case import Case, entry, file_digest
 from .decision import APPROVED, INCONCLUSIVE, Decision, Evidence, Lines
+from .integrity import integrity
 from .replication import documents
 
 
 def lines(case: Case, gate: Gate, before: Mapping[str, Decision]) -> Lines:
     """All lines of gate 3; `before`: the decisions of the gates that it names."""
     found = Lines()
-    records(case, found)
+    integrity(case, found)
     _gates(gate, before, found)
     _licence(case, gate, found)
     _cite(case, gate, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from ..readings import Readings
 from ..results import AnalysisResult, Verdict
 from ..session import Session
 from ..spec import Gate
-from .decision import Evidence, Lines
+from .decision import Evidence
 
 _NOT_YET = "not yet gathered"
 
@@ -29,6 +29,17 @@ def ledger_of(session: Session) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, or an empty text where there is none."""
     return sha256(path.read_bytes()) if path.is_file() else ""
+
+
+def standing(session: Session) -> list[Any]:
+    """What decisions rest on besides records: the evidence, the study's files with its documents, and its archive."""
+    from ..gathering import gather
+
+    folder = session.study.folder
+    files = [*gather(session.study).values(), *(path for path in sorted(folder.iterdir()) if path.is_file())]
+    files.append(session.report_folder.parent / f"{session.report_folder.name}.zip")
+    found = {os.path.relpath(path, folder): file_digest(path) for path in files}
+    return [session.store.lines(ledger_of(session)), found]
 
 
 @dataclass
@@ -101,30 +112,3 @@ class Case:
 def entry(line: Mapping[str, Any]) -> Evidence:
     """A line of the evidence ledger as evidence."""
     return Evidence("ledger", f"evidence line {line['number']}", str(line["digest"]))
-
-
-def records(case: Case, lines: Lines) -> None:
-    """Whether every record that the plan foresees is there and is what was committed."""
-    planned = set(case.session.plan.by_key)
-    there = case.contents.keys()
-    damaged = [key for key in planned if key not in there and _quarantined(case, key)]
-    evidence = [Evidence("record", key, content) for key, content in sorted(case.contents.items())]
-    measured = f"{len(there)} of {len(planned)}"
-    if damaged:
-        lines.add("records", False, f"{len(damaged)} record{'s' * (len(damaged) != 1)} differ from what was committed "
-                  f"and are in quarantine, the first {damaged[0][:12]}.", measured=measured, evidence=evidence,
-                  mend=f"crucis run {case.session.study.file} computes them again")  # fmt: skip
-    elif len(there) < len(planned):
-        lines.add("records", None, f"{len(planned) - len(there)} planned records are not there yet.",
-                  measured=measured, evidence=evidence, mend=f"crucis run {case.session.study.file}")  # fmt: skip
-    else:
-        lines.add("records", True, "Every planned record is there and verifies.", measured=measured, evidence=evidence)
-
-
-def _quarantined(case: Case, key: str) -> bool:
-    return any((case.session.store.path / "quarantine").glob(f"{key[:16]}.*"))
-
-
-def text_of(value: Any) -> str:
-    """A value as canonical words, for the `about` of evidence."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)

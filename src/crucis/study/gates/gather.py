@@ -18,9 +18,9 @@ from ...canon import sha256
 from ...engine.store import Store
 from .. import chain, registry
 from ..spec import Gate
-from . import archive, method, replication
+from . import archive, implemented, method, replication
 from .case import Case, ledger_of
-from .guide import commands_of
+from .guide import commands_of, passes
 from .tables import MOST_STEPS
 
 _LIMIT_S = 3600.0  # for one command of a check or a guide
@@ -53,7 +53,8 @@ def gather(case: Case, gate: Gate, say: Say, *, commands: bool, again: bool, wor
 
 
 _DOING = {
-    "repeat": "computing a record again", "reproduce": "computing the whole study again",
+    "components": "checking the parts of the method", "repeat": "computing a record again",
+    "reproduce": "computing the whole study again",
     "guide": "executing the guide in an empty folder", "check": "running the study's commands",
     "bundle": "making a bundle and restoring it in an empty folder",
 }  # fmt: skip
@@ -64,7 +65,10 @@ def _wanted(case: Case, gate: Gate, workers: int | None) -> list[tuple[str, str,
         return [("repeat", replication.about(case, gate), lambda: _repeat(case, gate, workers), False)]
     if gate.kind == "archive":
         return [("bundle", archive.about(case), lambda: _bundle(case), False)]
-    wanted = [("reproduce", case.state, lambda: _reproduce(case, gate, workers), False)]
+    wanted: list[tuple[str, str, Callable[[], Any], bool]] = []
+    if implemented.with_components(case):
+        wanted.append(("components", implemented.about(case), lambda: implemented.check_parts(case), False))
+    wanted.append(("reproduce", case.state, lambda: _reproduce(case, gate, workers), False))
     if gate.params["check"]:
         wanted.append(("check", method.check_about(case, gate), lambda: _check(case, gate), True))
     if case.path(gate.params["guide"]).is_file():
@@ -103,7 +107,7 @@ def _reproduce(case: Case, gate: Gate, workers: int | None) -> dict[str, Any] | 
     return {"equal": equal, "records": len(case.contents), "differences": differences[:5]}
 
 
-def _shell(commands: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+def _shell(commands: Sequence[str], folder: Path, *, guide: bool = False) -> list[dict[str, Any]]:
     """Run commands one after the other until one fails; what each said, shortened, and the digest of all of it."""
     environment = {k: v for k, v in os.environ.items() if k != "CRUCIS_STORE"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
@@ -119,7 +123,7 @@ def _shell(commands: Sequence[str], folder: Path) -> list[dict[str, Any]]:
             code, output = 124, error.stdout or b""
         text = output.decode("utf-8", "replace")
         runs.append({"command": command, "code": code, "output": text[-_KEPT:], "sha256": sha256(output)})
-        if code:
+        if not (passes(command, code) if guide else code == 0):
             break
     return runs
 
@@ -142,7 +146,7 @@ def _guide(case: Case, gate: Gate) -> dict[str, Any] | None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
         Store(folder / ".crucis")  # so that no store further up is taken for this folder's
-        runs = _shell(steps, folder)
+        runs = _shell(steps, folder, guide=True)
         made = Store(folder / ".crucis")
         found = {key: record for key in case.contents if (record := made.read(key, deep=True)) is not None}
         equal = [key for key, record in found.items() if record.body["content"] == case.contents[key]]

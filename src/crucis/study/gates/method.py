@@ -5,15 +5,16 @@ from __future__ import annotations
 import operator
 
 from ...canon import digest
-from .. import chain, registry
 from ..claims import judged
 from ..directions import directions
 from ..judgement import Unknown, number
 from ..results import AnalysisResult, ResultRow
 from ..spec import Binary, Column, Gate, Number
-from .case import Case, entry, file_digest, records
+from .case import Case, entry, file_digest
 from .decision import FAILS, HOLDS, UNKNOWN, Evidence, Lines
-from .guide import commands_of
+from .guide import commands_of, passes
+from .implemented import implemented
+from .integrity import integrity, unsealed
 from .tables import ALPHA, LEAST_COMPONENTS, LEAST_FILLED, MOST_STEPS
 
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -22,35 +23,18 @@ _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operato
 def lines(case: Case, gate: Gate) -> Lines:
     """All lines of gate 2."""
     found = Lines()
-    records(case, found)
-    _implemented(case, found)
+    integrity(case, found)
+    implemented(case, gate, found)
     _ablated(case, gate, found)
     _significant(case, gate, found)
     _not_worse(case, gate, found)
-    _unsealed(case, found)
+    unsealed(case, gate, found)
     _reproduced(case, gate, found)
     _card(case, gate, found)
     _review(case, gate, found)
     _guide(case, gate, found)
     _check(case, gate, found)
     return found
-
-
-def _implemented(case: Case, found: Lines) -> None:
-    """Every network of the study was built and trained to the end: a training record says so, nothing else does."""
-    nodes = [node for node in case.session.plan.nodes if node.spec["kind"].startswith("train/")]
-    states = {node.key: case.readings.state(node) for node in nodes}
-    ok = [node for node in nodes if states[node.key] == "ok"]
-    bad = [node for node in nodes if states[node.key] in ("failed", "diverged", "refused")]
-    measured = f"{len({n.key for n in ok})} of {len(states)} networks trained"
-    if bad:
-        found.add("implemented", False, f"{bad[0].label} {states[bad[0].key]}: {case.readings.why(bad[0])}.",
-                  measured=measured, evidence=case.evidence(nodes), mend=f"crucis show {bad[0].key[:12]}")  # fmt: skip
-        return
-    found.add("implemented", True if nodes and len(ok) == len(nodes) else None,
-              "Every network was built and trained." if nodes and len(ok) == len(nodes) else
-              "Not every network has been trained." if nodes else "The study trains nothing.",
-              measured=measured, evidence=case.evidence(nodes))  # fmt: skip
 
 
 def _ablated(case: Case, gate: Gate, found: Lines) -> None:
@@ -94,6 +78,11 @@ def _unknown_row(row: ResultRow) -> str:
     return ""
 
 
+def _by_design(row: ResultRow) -> bool:
+    """Whether the study plans nothing for this row, as for an arm that its test stage leaves out."""
+    return row.n_planned == 0 and row.refused is not None and row.refused.code == "not_applicable"
+
+
 def _place(row: ResultRow) -> str:
     return ", ".join(row.axes.values()) or "the comparison"
 
@@ -107,7 +96,7 @@ def _words(row: ResultRow) -> str:
 
 def _rows(case: Case, gate: Gate) -> tuple[AnalysisResult | None, list[ResultRow], str]:
     result = case.results.get(gate.params["of"])
-    rows = list(result.rows) if result else []
+    rows = [row for row in result.rows if not _by_design(row)] if result else []
     why = next((f"{_place(row)}: {text}" for row in rows if (text := _unknown_row(row))), "")
     return result, rows, why or ("" if rows else "the comparison has no row")
 
@@ -159,31 +148,6 @@ def _not_worse(case: Case, gate: Gate, found: Lines) -> None:
     effect = worst.values.get("effect")
     found.add("not-worse", None if effect is None else _sign(case, gate, worst) * effect >= 0,
               f"The least favourable row is {_words(worst)}.", measured=_words(worst), evidence=evidence)  # fmt: skip
-
-
-def _unsealed(case: Case, found: Lines) -> None:
-    """The test split was opened exactly once by this study, and both ledgers say so."""
-    session = case.session
-    name = registry.ledger(session.study, session.store)
-    own = [line for line in registry.unsealings(session.store) if line["study"] == name]
-    evidence = tuple(Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in enumerate(own, 1))
-    measured = f"{len(own)} time{'s' * (len(own) != 1)}"
-    if not registry.sealed_sets(session.plan):
-        found.add("unsealed-once", False, "No stage reads a test split, so the comparison rests on validation.",
-                  mend="measure with split: test")  # fmt: skip
-        return
-    chained, broken = case.ledger
-    noted = [line["line"] for line in chained if line["kind"] == "unsealed"]
-    if broken or noted != [digest(chain.unnamed(line)) for line in own]:
-        why = broken or "the ledger of unsealings and the ledger of evidence name different unsealings"
-        found.add("unsealed-once", None if not noted and not broken and not chained else False, f"{why}.",
-                  measured=measured, evidence=evidence)  # fmt: skip
-    elif not own:
-        found.add("unsealed-once", None, "The test split is still sealed.", measured=measured,
-                  mend=f"crucis unseal {session.study.file}")  # fmt: skip
-    else:
-        found.add("unsealed-once", len(own) == 1, f"The test split was opened {len(own)} time{'s' * (len(own) != 1)}.",
-                  measured=measured, evidence=evidence, mend="a new test set, or a waiver")  # fmt: skip
 
 
 def _reproduced(case: Case, gate: Gate, found: Lines) -> None:
@@ -269,7 +233,7 @@ def _guide(case: Case, gate: Gate, found: Lines) -> None:
     if line is None:
         found.add("guide", None, f"{why} --commands.", measured=f"{len(steps)} steps", evidence=evidence)
         return
-    bad = next((run for run in line["runs"] if run["code"]), None)
+    bad = next((run for run in line["runs"] if not passes(run["command"], run["code"])), None)
     good = bad is None and not line["differing"] and line["equal"] > 0
     says = (
         f"'{bad['command']}' ended with {bad['code']}" if bad
@@ -289,6 +253,10 @@ def _check(case: Case, gate: Gate, found: Lines) -> None:
         found.add("check", None, f"{why} --commands.")
         return
     bad = [run for run in line["runs"] if run["code"]]
-    says = f"'{bad[0]['command']}' ended with {bad[0]['code']}" if bad else f"{len(commands)} commands ended with 0"
+    says = (
+        f"'{bad[0]['command']}' ended with {bad[0]['code']}"
+        if bad
+        else f"{len(commands)} command{'s' * (len(commands) != 1)} ended with 0"
+    )
     found.add("check", not bad, f"{says}.", measured=f"{len(commands) - len(bad)} of {len(commands)}",
               evidence=(entry(line),), mend=bad[0]["command"] if bad else "")  # fmt: skip

@@ -12,7 +12,7 @@ from ..references import parse_ref
 from ..scalars import number, show
 from ..spec import Gate
 from ..tree import BAD, Reading, has_bad
-from .tables import CHECKS, PARAMETERS, THRESHOLDS
+from .tables import CHECKS, INTEGRITY, PARAMETERS, THRESHOLDS
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONDITION = re.compile(r"\s*(<=|>=|<|>)\s*(\S+)\s*")
@@ -180,6 +180,12 @@ def _notes(
         if check not in CHECKS[kind]:
             hint = did_you_mean(check, CHECKS[kind]) or f" Checks: {', '.join(CHECKS[kind])}."
             reading.fault("unknown-name", where, f"gate '{kind}' has no check '{check}'.{hint}", key=True)
+            continue
+        if check in INTEGRITY and key == "waive":
+            reading.fault(
+                "integrity", where, f"'{check}' says whether records and evidence are what was written; nobody can "
+                "waive that.", key=True,
+            )  # fmt: skip
             continue
         if key == "mitigate" and CHECKS[kind][check]:
             reading.fault(

@@ -10,8 +10,9 @@ from ..claims import judged
 from ..judgement import Unknown
 from ..plan import Node
 from ..spec import Binary, Column, Gate, Number
-from .case import Case, entry, records
+from .case import Case, entry
 from .decision import Evidence, Lines
+from .integrity import integrity
 from .tables import LEAST_SEEDS
 
 _DOCUMENTS = {"a readme": r"readme(\..*)?", "a licence": r"(licen[cs]e|copying)(\..*)?"}
@@ -20,7 +21,7 @@ _DOCUMENTS = {"a readme": r"readme(\..*)?", "a licence": r"(licen[cs]e|copying)(
 def lines(case: Case, gate: Gate) -> Lines:
     """All lines of gate 1."""
     found = Lines()
-    records(case, found)
+    integrity(case, found)
     _value(case, gate, found)
     _repeatable(case, gate, found)
     _package(case, found)

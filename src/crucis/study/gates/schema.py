@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tables import CHECKS, PARAMETERS
+from .tables import CHECKS, INTEGRITY, PARAMETERS
 
 _TEXT = {"type": "string"}
 _TEXTS = {"type": ["string", "array"]}
@@ -24,7 +24,7 @@ def _kind(kind: str) -> dict[str, Any]:
     notes = {
         key: {"type": "object", "properties": {name: dict(_TEXT) for name in names}, "additionalProperties": False}
         for key, names in (
-            ("waive", CHECKS[kind]),
+            ("waive", [name for name in CHECKS[kind] if name not in INTEGRITY]),
             ("mitigate", [name for name, critical in CHECKS[kind].items() if not critical]),
         )
     }
