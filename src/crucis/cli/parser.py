@@ -163,6 +163,18 @@ def _doctor(p: argparse.ArgumentParser) -> None:
     _format(p, "text", "json")
 
 
+def _recipes(p: argparse.ArgumentParser) -> None:
+    p.add_argument("action", choices=("list", "show", "audit"))
+    p.add_argument("target", nargs="?", help="show: a recipe; audit: a study or a record's key")
+    p.add_argument("--claims", metavar="FILE.yaml", help="audit: a list of {recipe, key, claimed, unit, reference}")
+    p.add_argument("--recipe", metavar="NAME[@WHO]", help="audit: hold every training against this recipe")
+    p.add_argument("--preset", metavar="NAME")
+    p.add_argument("--set", dest="sets", action="append", default=[], metavar="PATH=VALUE")
+    p.add_argument("--yes", action="store_true", help="really use more than 20 seeds")
+    _place(p)
+    _format(p, "text", "json")
+
+
 def _gc(p: argparse.ArgumentParser) -> None:
     p.add_argument("--store", metavar="DIR")
     p.add_argument("--keep", default="90d", metavar="AGE", help="plans younger than this keep their records (90d)")
@@ -245,6 +257,7 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     ),
     "bundle": ("archives", "bundle", "a study with its records in one archive", _bundle),
     "restore": ("archives", "restore", "check an archive and bring its study to life", _restore),
+    "recipes": ("recipes", "recipes", "what papers trained with, and claims held against it", _recipes),
     "gate": ("gates", "gate", "gather the evidence of gates and decide", _gate),
     "card": ("gates", "card", "write a method card, a model card or a checklist", _card),
     "gc": ("stores", "gc", "say (or remove) what no study needs any more", _gc),

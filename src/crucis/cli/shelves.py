@@ -36,7 +36,7 @@ def list_shelf(a: argparse.Namespace) -> int:
     for name in [wanted] if wanted else known:
         print(f"{name}:")
         if name == "recipes":
-            _print([(recipe, str(recipes.about(recipe).get("says", ""))) for recipe in recipes.names()])
+            _print([(recipe, recipes.line(recipe)) for recipe in recipes.names()])
         elif name == "study":
             _print([(stem, _question(path)) for stem, path in _protocols().items()])
         else:

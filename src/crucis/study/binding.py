@@ -110,9 +110,7 @@ def grammar_value(converter: Converter, key: str, raw: Any, sub: str) -> Any:
     if key == "split":
         param = shelf.Param("split", f"Literal{list(SPLITS)!r}")
     else:
-        from ..train import recipes
-
-        param = shelf.Param("recipe", f"Literal{list(recipes.names())!r}")
+        return converter.recipe(raw, sub)
     return converter.value(param, raw, sub)
 
 

@@ -83,7 +83,6 @@ def in_order(keys: Iterable[tuple[str, ...]], axes: Sequence[str], columns: Colu
 def loops(analysis: Analysis, of: Sequence[Series], columns: Columns) -> list[dict[str, str]]:
     """Levels to loop over: the combinations of `each` labels that occur in some column."""
     axes = [axis for axis in analysis.each if not any(axis in one.axes for one in of) and axis != "method"]
-    found: dict[tuple[str, ...], None] = {}
     per_column = []
     for one in of:
         mine = [axis for axis in axes if any(axis.partition(".")[0] in entry.axes for entry in one.column)]
@@ -92,17 +91,17 @@ def loops(analysis: Analysis, of: Sequence[Series], columns: Columns) -> list[di
     if not per_column:
         return [{}]
     known = [axis for axis in axes if any(axis in mine for mine, _ in per_column)]
-    for combination in itertools.product(*(groups for _, groups in per_column)):
-        labels: dict[str, str] = {}
-        for (mine, _), values in zip(per_column, combination, strict=True):
-            for axis, value in zip(mine, values, strict=True):
-                if labels.setdefault(axis, value) != value:
-                    break
-            else:
-                continue
-            break
-        else:
-            found[tuple(labels[axis] for axis in known)] = None
+    # A natural join, column by column: what agrees so far stays few, where the product of all columns explodes.
+    joined: list[dict[str, str]] = [{}]
+    for mine, groups in per_column:
+        wider: dict[tuple[str | None, ...], dict[str, str]] = {}
+        for labels, values in itertools.product(joined, groups):
+            level = dict(zip(mine, values, strict=True))
+            if all(labels.get(axis, value) == value for axis, value in level.items()):
+                both = {**labels, **level}
+                wider[tuple(both.get(axis) for axis in known)] = both
+        joined = list(wider.values())
+    found = [tuple(labels[axis] for axis in known) for labels in joined]
     return [dict(zip(known, key, strict=True)) for key in in_order(found, known, columns)]
 
 

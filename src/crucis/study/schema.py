@@ -17,7 +17,7 @@ from .views import KEYS as VIEW_KEYS
 
 Schema = dict[str, Any]
 VERBS = ("train", "measure", "perturb", "search")
-ANALYSES = ("describe", "compare", "correlate", "predict", "estimate")
+ANALYSES = ("describe", "compare", "correlate", "predict", "attribute", "estimate")
 _NAME = "^[a-z][a-z0-9_-]*$"
 _OWN = r"(^\.\.?/.*|\.py$|^[A-Za-z0-9_.-]+:[A-Za-z0-9_-]+$)"  # a file beside the study, or a package's leaf
 _DOLLAR: Schema = {"type": "string", "pattern": r"^\$[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"}
@@ -113,6 +113,15 @@ _SECTIONS: dict[str, Schema] = {
 }
 
 
+#: `recipe: {resnet-cifar: {reference: paper}}`
+_REFERRED: Schema = {
+    "type": "object", "minProperties": 1, "maxProperties": 1,
+    "propertyNames": {"enum": list(recipes.facts.names())},
+    "additionalProperties": {"type": "object", "properties": {"reference": {"type": "string"}},
+                             "additionalProperties": False},
+}  # fmt: skip
+
+
 # --- stages and analyses -------------------------------------------------------------------------------------
 
 
@@ -123,13 +132,13 @@ def _stage_keys() -> Schema:
         "only": {"$ref": "#/$defs/filter"},
         "except": {"$ref": "#/$defs/filter"},
         "pool": {**_PATHS, "description": "fan-in: receives all levels of that axis as a list"},
-        "seeds": _SEEDS,
+        "seeds": {"anyOf": [_SEEDS, _DOLLAR]},
         "because": {"type": "string", "description": "reason for deviating from a recipe"},
         "net": {"anyOf": [{"$ref": "#/$defs/leaf-nets"}, _DOLLAR]},
         "data": {"anyOf": [{"$ref": "#/$defs/leaf-data"}, _DOLLAR]},
         "view": {"anyOf": [{"$ref": "#/$defs/view"}, _DOLLAR]},
         "split": {"anyOf": [{"enum": list(SPLITS)}, _DOLLAR]},
-        "recipe": {"anyOf": [{"enum": list(recipes.names())}, _DOLLAR]},
+        "recipe": {"anyOf": [{"enum": list(recipes.names())}, _REFERRED, _DOLLAR]},
         "trial": {"type": "object", "required": ["train"], "description": "of a search: a training with distributions"},
         "maximise": {**_TEXT, "description": "of a search: the validation column of the trial to make large"},
         "minimise": {**_TEXT, "description": "of a search: the validation column of the trial to make small"},
@@ -145,7 +154,7 @@ def _analysis_keys() -> Schema:
         "against": {"type": ["string", "number"]}, "correction": {"enum": list(CORRECTIONS)},
         "confidence": {"type": ["number", "string"]}, "exploratory": {"type": "boolean"},
         "from": {"type": "object", "additionalProperties": columns, "minProperties": 1},
-        "leave_out": _TEXT, "base": _TEXT,
+        "leave_out": _TEXT, "base": _TEXT, "over": _TEXT,
         "expect": {"type": "object"}, "margin": {"$ref": "#/$defs/number"},
     }  # fmt: skip
     known = {*COMMON, *(key for keys in OWN.values() for key in keys)}

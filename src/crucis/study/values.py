@@ -13,6 +13,8 @@ from ..lengths import Length
 from ..nets.components import PARAMETER, ComponentsError, check_without, declared
 from ..shelf import Leaf, Param
 from ..source import SourceError
+from ..train import recipes
+from ..train.settings import SettingsError
 from .kinds import in_words, kinds_of
 from .leaves import WRITTEN, bad_file, find_leaf, no_file, unknown_leaf, unknown_parameter
 from .scalars import bare, looks_like_number, number, show
@@ -57,6 +59,25 @@ class Converter:
         except KeyError:
             self._issue("unknown-name", sub, unknown_leaf(home, name, self.factors))
         return None
+
+    def recipe(self, raw: Any, sub: str = "") -> Any:
+        """`NAME`, or `{NAME: {reference: WHO}}` as `NAME@WHO`; a recipe that cannot be trained is an issue."""
+        name, inner = next(iter(raw.items())) if isinstance(raw, Mapping) and len(raw) == 1 else (raw, {})
+        bare, _, reference = str(name).partition("@")
+        bare = self.value(shelf.Param("recipe", f"Literal{list(recipes.names())!r}"), bare if reference else name, sub)
+        if bare is BAD:
+            return BAD
+        if not isinstance(inner, Mapping) or set(inner) - {"reference"}:
+            return self._issue(
+                "not-a-choice", sub, f"a recipe takes 'reference' only: {{{bare}: {{reference: paper}}}}."
+            )
+        reference = str(inner.get("reference", reference))
+        full = f"{bare}@{reference}" if reference else str(bare)
+        try:
+            recipes.published(full)
+        except SettingsError as error:
+            return self._issue("not-a-choice", sub, f"{str(error).removeprefix('recipe: ')}.")
+        return full
 
     def leaf_ref(self, home: str, raw: Any, sub: str = "") -> Any:
         """`name` or `{name: {parameter: value}}` as a reference with converted parameters."""

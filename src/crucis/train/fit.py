@@ -16,6 +16,7 @@ from ..errors import Divergence, Stopped
 from ..nets.weights import save_weights
 from ..records import Context, Reason, Result
 from . import checkpoint
+from .account import account
 from .cadence import Cadence
 from .compose import Step
 from .evaluate import Sheet
@@ -42,7 +43,7 @@ class Fitted:
         steps: optimiser steps made.
         best_step: of the selected checkpoint, or None without `select`.
         files: files left in `ctx.out`, name -> role.
-        notes: circumstances: seconds, examples dropped, steps at which the run was resumed.
+        notes: circumstances: seconds, examples dropped, steps at which the run was resumed, what was done (`trained`).
         diverged: why there is no model.
     """
 
@@ -206,6 +207,7 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
         values |= {"best_step": run.best["step"], "best_accuracy": accuracy, "best_loss": loss}
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
+    notes["trained"] = account(run)
     if settings.dropped > DROPPED_WORTH_SAYING * settings.n_train:
         notes["dropped"] = f"{settings.dropped} of {settings.n_train} examples of each epoch's order fill no batch"
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)

@@ -69,7 +69,7 @@ def _name_points(ax: Axes, panel: ScatterPanel) -> list[str]:
 
 
 def _unnamed(count: int) -> str:
-    return f"; no room for {count} names"
+    return f"; no room for {count} {'name' if count == 1 else 'names'}"
 
 
 def _heading(ax: Axes, label: str, says: str) -> None:

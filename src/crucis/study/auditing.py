@@ -1,0 +1,109 @@
+"""Trainings of a study, or one record, held against a published recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..data.view import view_size
+from ..errors import CrucisError
+from ..records import Record
+from ..train import recipes
+from ..train.published.audit import Line, Training, audit, verdict
+from ..train.settings import resolve
+from .plan import Node
+from .session import Session
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One training, or several whose lines are the same: where, the recipe, whether it ran, lines, verdict."""
+
+    where: str
+    recipe: str
+    ran: bool
+    lines: tuple[Line, ...]
+    steps: int = 1
+
+    @property
+    def verdict(self) -> str:
+        """The whole in one sentence."""
+        return verdict(list(self.lines))
+
+
+def audit_study(session: Session, name: str | None = None) -> list[Audited]:
+    """Every training of a study that names a published recipe (or all of them against `name`), from the records that
+    are there and else from the plan; trainings with equal lines are told once.
+
+    Raises:
+        CrucisError: nothing names a published recipe.
+    """
+    found: dict[tuple[str, str, bool, tuple[Line, ...]], int] = {}
+    for node in session.plan.by_key.values():
+        if not node.spec["kind"].startswith("train/"):
+            continue
+        chosen = name or node.bound.params.get("recipe")
+        made = recipes.translated(chosen) if chosen else None
+        if made is not None and chosen is not None:
+            record = session.store.read(node.key) if session.store.has(node.key) else None
+            lines = tuple(audit(made, _training(session, node, record)))
+            where = " ".join([node.instance.stage, *node.instance.cell.values()])
+            key = (where, chosen, record is not None, lines)
+            found[key] = found.get(key, 0) + 1
+    if not found:
+        raise CrucisError(f"no training of {session.study.name} names a published recipe; write recipe: beside one, or "
+                          "give --recipe NAME (crucis recipes list)")  # fmt: skip
+    return [Audited(*key, steps=count) for key, count in found.items()]
+
+
+def audit_record(record: Record, name: str | None) -> Audited:
+    """One record of a training.
+
+    Raises:
+        CrucisError: no training, no recipe named, or a record without notes of what ran.
+    """
+    if not str(record.spec.get("kind", "")).startswith("train/"):
+        raise CrucisError(f"the record {record.key[:12]} is no training")
+    if name is None:
+        raise CrucisError("a record does not name its recipe; give --recipe NAME (crucis recipes list)")
+    made = recipes.translated(name)
+    ran = record.body.get("notes", {}).get("trained")
+    if made is None:
+        raise CrucisError(f"{name} is a house recipe; no publication stands behind it")
+    if ran is None:
+        raise CrucisError(f"the record {record.key[:12]} has no notes of what ran; train it again")
+    settings = resolve(record.spec["params"], int(ran["n_train"]))
+    lines = audit(made, Training(settings, ran))
+    return Audited(record.key[:12], name, True, tuple(lines))
+
+
+def _training(session: Session, node: Node, record: Record | None) -> Training:
+    ran = record.body.get("notes", {}).get("trained") if record is not None else None
+    stage = session.study.stages[node.instance.stage]
+    n_train = int(ran["n_train"]) if ran else _planned(node)
+    return Training(resolve(node.spec["params"], n_train), ran, _dataset(node), stage.because)
+
+
+def _planned(node: Node) -> int:
+
+    if node.facts is None:
+        raise CrucisError("a training without facts")
+    return view_size(node.facts.info, node.facts.data.get("view", {}))
+
+
+def _dataset(node: Node) -> str:
+    """The data set's name, where the stage itself names one."""
+    return str(getattr(node.bound.params.get("data"), "name", ""))
+
+
+def text(found: Audited) -> Iterator[str]:
+    """An audit for people."""
+    times = f" ({found.steps} steps)" if found.steps > 1 else ""
+    yield f"{found.where} against {found.recipe}{times}, {'as it ran' if found.ran else 'as planned'}:"
+    width = max(len(line.key) for line in found.lines)
+    for line in found.lines:
+        yield f"  {line.outcome:<8}  {line.key:<{width}}  {line.used}  (published: {line.published})"
+        for more in (line.text, line.source and f"source: {line.source}"):
+            if more:
+                yield f"  {'':8}  {'':{width}}    {more}"
+    yield f"Verdict: {found.verdict}."

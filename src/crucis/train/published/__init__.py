@@ -1,0 +1,1 @@
+"""Recipes of papers as facts: what the sources say, claims and trainings held against them. Imports no torch."""

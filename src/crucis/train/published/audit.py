@@ -1,0 +1,244 @@
+"""A training held against a published recipe, line by line.
+
+Outcomes of a line: `exact`; `derived` (the same after arithmetic, which is shown); `adapted` (another value, and the
+study says why); `deviates` (another value, no reason given); `unknown` (no source that is followed says it, or the
+network or the data decide it). Values are read from what ran where the record tells, else from what is planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ... import shelf
+from ..settings import Choice, Settings, resolve
+from .facts import Fact, said, sentence
+from .rates import Rates
+from .references import left_open
+from .translate import Translation
+
+OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: the published and the used value, the outcome, its explanation, and the source."""
+
+    key: str
+    published: str
+    used: str
+    outcome: str
+    text: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training as it ran or will run: its settings, the notes of its record (None before), its data set's name, and
+    the reason that the study gives for deviating."""
+
+    settings: Settings
+    ran: Mapping[str, Any] | None = None
+    dataset: str = ""
+    because: str | None = None
+
+
+def audit(made: Translation, training: Training) -> list[Line]:
+    """Every fact of the recipe's training beside what the training does, and what it does beyond."""
+    return list(_Audit(made, training).lines())
+
+
+def verdict(lines: list[Line]) -> str:
+    """The whole in one sentence."""
+    counts = {outcome: sum(line.outcome == outcome for line in lines) for outcome in OUTCOMES}
+    listed = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+    if counts["deviates"]:
+        where = ", ".join(line.key for line in lines if line.outcome == "deviates")
+        return f"deviates from the recipe in {where} ({listed})"
+    if counts["adapted"]:
+        return f"an adaptation of the recipe ({listed})"
+    return f"the recipe, as far as its sources speak ({listed})"
+
+
+class _Audit:
+    def __init__(self, made: Translation, training: Training) -> None:
+        self.made, self.training, self.ours = made, training, training.settings
+        self.ran: Mapping[str, Any] = training.ran or {}
+        # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
+        self.theirs = resolve({**made.params, "batch": self.ours.batch}, self.ours.n_train)
+
+    def lines(self) -> Iterator[Line]:
+        """In the order of the sections."""
+        yield self._dataset()
+        if "optimiser" in self.made.params:
+            yield from self._optimiser()
+        yield self._line("batch_size", "batch", self.made.params.get("batch"), self.ran.get("batch", self.ours.batch))
+        yield self._line("lr.base", "lr", self.theirs.lr, self.ours.lr)
+        yield from self._decay()
+        yield from self._schedule()
+        if {"schedule", "length"} <= set(self.made.params):
+            yield self._rates()
+        for key, name in (("reg.label_smoothing", "label_smoothing"), ("optimizer.grad_clip_norm", "clip"),
+                          ("ema.decay", "ema")):  # fmt: skip
+            yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
+        yield from self._augment()
+        for part in self.made.missing:
+            key, _, published = part.partition(": ")[0].partition(" ")
+            whole = key if "." in key or key == "loss" else "recipe"
+            yield self._other(whole, published if whole == key else part, "-", "", "the trainer cannot express it")
+        for fact, why in self.made.outside:
+            yield Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
+
+    def _line(self, key: str, name: str, theirs: Any, ours: Any, *, fact: Fact | None = None) -> Line:
+        fact = fact or self._fact(key, name)
+        published = fact.says() if fact else "not reported"
+        source = sentence(fact) if fact else ""
+        if fact is None:
+            return Line(key, published, said(ours), "unknown", self.made.assumed.get(name, "not reported"), source)
+        if theirs == ours:
+            how = self._how(name)
+            return Line(key, published, said(ours), "derived" if how else "exact", how, source)
+        return self._other(key, published, said(ours), source)
+
+    def _other(self, key: str, published: str, ours: str, source: str, text: str = "") -> Line:
+        reason = self.training.because
+        if reason:
+            return Line(key, published, ours, "adapted", f"{text}; {reason}".removeprefix("; "), source)
+        return Line(key, published, ours, "deviates", text or "the study gives no reason (because:)", source)
+
+    def _fact(self, key: str, name: str) -> Fact | None:
+        rests = self.made.facts.get(name, [])
+        own = next((fact for fact in rests if fact.key == key), None)
+        return own or (rests[0] if rests and key.partition(".")[0] == rests[0].key.partition(".")[0] == "lr" else None)
+
+    def _how(self, name: str) -> str:
+        """The arithmetic of a parameter that was computed from its facts."""
+        head = f"recipe: {self.made.recipe.id}, "
+        origin = self.made.origin.get(name, "")
+        return origin.removeprefix(head).partition(" (recipe")[0].rpartition(" (")[0] if origin.startswith(head) else ""
+
+    def _dataset(self) -> Line:
+        name, wanted = self.training.dataset, self.made.recipe.dataset
+        if not name:
+            return Line("dataset", wanted, "-", "unknown", "the record knows its data by content, not by name")
+        if name in [part.strip() for part in wanted.split(",")]:
+            return Line("dataset", wanted, name, "exact", f"{self.ours.n_train:,} training images")
+        return self._other("dataset", wanted, name, "")
+
+    def _optimiser(self) -> Iterator[Line]:
+        theirs, ours = _full(self.theirs.optimiser, "optimisers"), _full(self.ours.optimiser, "optimisers")
+        group = (self.ran.get("groups") or [{}])[0].get("options", {})
+        name = str(self.ran.get("optimiser", self.ours.optimiser.name)).lower()
+        yield self._line("optimizer.name", "optimiser", self.theirs.optimiser.name, name)
+        used = dict(ours)
+        used.update((k, group[k]) for k in ("momentum", "nesterov", "eps") if k in group and k in ours)
+        if "betas" in group and "beta1" in ours:
+            used["beta1"], used["beta2"] = group["betas"]
+        pairs = [("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"), ("optimizer.eps", "eps")]
+        for key, option in pairs:
+            fact = self.made.fact(key)
+            if option in theirs and (fact or left_open(self.made.recipe, key) or option == "nesterov"):
+                line = self._line(key, f"optimiser.{option}", theirs[option], used.get(option, "none"), fact=fact)
+                yield line
+        betas = self.made.fact("optimizer.betas")
+        if betas and "beta1" in theirs:
+            both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
+            yield self._line("optimizer.betas", "optimiser", *both, fact=betas)
+
+    def _decay(self) -> Iterator[Line]:
+        groups = self.ran.get("groups")
+        used = max((g["options"].get("weight_decay", 0.0) for g in groups), default=0.0) if groups else None
+        value = self.ours.weight_decay if used is None else used
+        yield self._line("weight_decay.value", "weight_decay", self.theirs.weight_decay, value)
+        key = next((k for k in ("weight_decay.applies_to", "weight_decay.excludes") if self.made.fact(k)), None)
+        decides, names = self.ours.decay_on, self.ran.get("not_decayed")
+        if names is not None and value > 0:
+            decides = "weights" if names else "all"
+        line = self._line(key or "weight_decay.applies_to", "decay_on", self.theirs.decay_on, decides)
+        shown = "all parameters decay" if decides == "all" else "weights of two dimensions and more decay"
+        if names and value > 0:
+            listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+            shown = f"not decayed: {listed}"
+        yield Line(line.key, line.published, shown, line.outcome, line.text, line.source)
+
+    def _schedule(self) -> Iterator[Line]:
+        theirs, ours = _full(self.theirs.schedule, "schedules"), _full(self.ours.schedule, "schedules")
+        if "schedule" not in self.made.params:
+            theirs = {}  # said among the missing parts
+        else:
+            yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
+        for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
+                            ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
+            fact = self.made.fact(key)
+            if fact and option in theirs:
+                line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
+                                  ours.get(option, "none"), fact=fact)  # fmt: skip
+                yield line
+        if "length" in self.made.params:
+            yield self._total()
+        if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
+            yield self._line("schedule.warmup", "warmup", self.theirs.warmup_steps, self.ours.warmup_steps)
+
+    def _total(self) -> Line:
+        fact = self.made.facts["length"][0]
+        updates, wanted = self.ran.get("updates", self.ours.total_steps), self.theirs.total_steps
+        epochs = updates / self.ours.steps_per_epoch
+        used = f"{updates:,} updates ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        if updates == wanted and fact.unit == "epochs":
+            text = f"{said(fact.value)} x {self.ours.steps_per_epoch:,} = {wanted:,} updates"
+            return Line("schedule.total", fact.says(), used, "derived", text, sentence(fact))
+        if updates == wanted:
+            return Line("schedule.total", fact.says(), used, "exact", "", sentence(fact))
+        text = f"{updates:,} of {wanted:,} updates"
+        return self._other("schedule.total", fact.says(), used, sentence(fact), text)
+
+    def _rates(self) -> Line:
+        expected = np.array([self.theirs.lr * factor for factor in self.theirs.multipliers()], np.float64)
+        if "rates" in self.ran:
+            used, where = Rates.read(self.ran["rates"]), "as it ran"
+        else:
+            used = Rates.of(np.array([self.ours.lr * factor for factor in self.ours.multipliers()], np.float64))
+            where = "as planned"
+        differs = used.differs(expected)
+        published = f"{len(expected):,} rates of the recipe's schedule"
+        if differs is None:
+            text = "every step has the rate that the facts give"
+            return Line("lr at every step", published, f"{used.steps:,} rates, {where}", "derived", text)
+        return self._other("lr at every step", published, f"{used.steps:,} rates, {where}", "", differs)
+
+    def _extra(self, key: str, name: str, theirs: Any, ours: Any) -> Iterator[Line]:
+        if name in self.made.params:
+            yield self._line(key, name, theirs, ours)
+        elif ours not in (None, 0.0):
+            if left_open(self.made.recipe, key):
+                yield Line(key, "not reported", said(ours), "unknown", "the paper does not report it")
+            else:
+                yield self._other(key, "none", said(ours), "", "not in the recipe")
+
+    def _augment(self) -> Iterator[Line]:
+        planned = [{"name": one.name, **_full(one, "augment")} for one in self.ours.augment]
+        used = {str(one["name"]): one for one in self.ran.get("augment", planned)}
+        theirs = {one.name: _full(one, "augment") for one in self.theirs.augment}
+        facts = {fact.key: fact for fact in self.made.facts.get("augment", [])}
+        options = {"aug.crop": ("crop", ""), "aug.pad": ("crop", "padding"), "aug.pad_mode": ("crop", "fill"),
+                   "aug.hflip_p": ("flip", "probability"), "reg.mixup_alpha": ("mixup", "alpha")}  # fmt: skip
+        for key, fact in facts.items():
+            step, option = options[key]
+            here = used.get(step)
+            mine = (here is not None) if not option else (here or {}).get(option, "none")
+            wanted = True if not option else theirs[step][option]
+            line = self._line(key, "", wanted, mine, fact=fact)
+            shown = said(mine) if option else ("applied" if mine else "not applied")
+            yield Line(key, line.published, shown, line.outcome, line.text, line.source)
+        for name in sorted(set(used) - set(theirs)):
+            yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
+
+
+def _full(chosen: Choice, home: str) -> dict[str, Any]:
+    """The parameters of a leaf, with its defaults."""
+    if chosen.name not in shelf.names(home):
+        return dict(chosen.params)
+    return {**{name: param.default for name, param in shelf.leaf(home, chosen.name).params.items()}, **chosen.params}

@@ -1,0 +1,216 @@
+"""Claims held against the facts. Expected outcomes are worked out by hand from the papers."""
+
+import json
+
+import pytest
+
+from crucis.cli import main
+from crucis.train.published import facts
+from crucis.train.published.claims_file import ClaimsError, read
+from crucis.train.published.judging import Claim, judge
+from crucis.train.published.quantities import unit_of
+
+RIGHT = [
+    # 600,000 x 256 / 1,281,167 = 119.889 epochs
+    ("resnet-imagenet", "schedule.total", 120, "epochs", None),
+    ("resnet-imagenet", "schedule.total", 119.89, "epochs", "paper"),
+    ("resnet-imagenet", "schedule.total", 600000, "iterations", "he2016"),
+    # 64,000 x 128 / 50,000 = 163.84; 32,000 x 128 / 50,000 = 81.92
+    ("resnet-cifar", "schedule.total", 163.84, "epochs", None),
+    ("resnet-cifar", "schedule.total", 164, "epochs", "reimplementation"),
+    ("resnet-cifar", "schedule.milestones", [81.92, 122.88], "epochs", None),
+    ("resnet-cifar", "schedule.milestones", [80, 121], "epochs", "fb-resnet-torch"),
+    ("resnet-cifar", "schedule.milestone_1", 32000, "iterations", None),
+    ("resnet-cifar", "optimizer.nesterov", True, None, "reimplementation"),
+    # 200 x 50,000 / 128 = 78,125, or 200 x 390 = 78,000 without the last partial batch
+    ("wrn-28-10-cifar", "schedule.total", 78125, "iterations", "paper"),
+    ("wrn-28-10-cifar", "schedule.total", 78000, "iterations", "paper"),
+    # 90 x 1,281,167 / 256 = 450,410.27
+    ("densenet121", "schedule.total", 450410, "iterations", None),
+    ("densenet121", "schedule.total", 450000, "iterations", None),
+    ("vgg-imagenet", "schedule.total", 74, "epochs", None),
+    ("vgg-imagenet", "schedule.total", 73.93, "epochs", None),
+    ("resnet-imagenet", "result.top1_error.resnet18", 0.2788, "fraction", None),
+    ("resnet-imagenet", "optimizer.name", "SGD", None, None),
+    ("swin-t", "optimizer.grad_clip_norm", 5, None, "authors-code"),
+    ("deit-ti-s", "reg.label_smoothing", 10, "%", "paper"),
+]  # fmt: skip
+WRONG = [
+    ("resnet-imagenet", "schedule.total", 90, "epochs", None, "fb-resnet-torch"),
+    ("resnet-imagenet", "schedule.total", 119.88, "epochs", None, ""),
+    ("resnet-imagenet", "schedule.total", 600001, "iterations", None, ""),
+    ("resnet-cifar", "schedule.milestones", [80, 121], "epochs", None, "fb-resnet-torch"),
+    ("resnet-cifar", "schedule.milestones", [32000], "iterations", None, ""),
+    ("vgg-imagenet", "weight_decay.value", 1e-4, None, "paper", "tv-ref"),
+    ("mae-vitb16", "schedule.total", 1600, "epochs", None, "schedule.total_released"),
+    ("swin-t", "optimizer.grad_clip_norm", 5.0, None, None, "authors-code"),
+    ("resnet-imagenet", "result.top1_error.resnet18", 0.2788, "%", None, ""),
+    ("deit-ti-s", "weight_decay.coupling", "l2", None, None, ""),
+    ("densenet121", "schedule.total", 450411, "iterations", None, ""),
+    ("resnet-imagenet-torch", "optimizer.nesterov", 1, None, None, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("recipe", "key", "claimed", "unit", "reference"), RIGHT)
+def test_right(recipe, key, claimed, unit, reference):
+    assert judge(Claim(recipe, key, claimed, unit, reference)).outcome == "right"
+
+
+@pytest.mark.parametrize(("recipe", "key", "claimed", "unit", "reference", "elsewhere"), WRONG)
+def test_wrong_and_whose_value_it_is(recipe, key, claimed, unit, reference, elsewhere):
+    found = judge(Claim(recipe, key, claimed, unit, reference))
+    assert found.outcome == "wrong"
+    assert elsewhere in " ".join(found.elsewhere)
+    assert bool(elsewhere) == bool(found.elsewhere)
+
+
+def test_a_wrong_claim_is_answered_with_value_arithmetic_and_source():
+    found = judge(Claim("resnet-imagenet", "schedule.total", 90, "epochs"))
+    assert found.correct == ("119.89 epochs",)
+    assert found.arithmetic == ("600,000 x 256 / 1,281,167 = 119.89 epochs",)
+    assert "Deep Residual Learning" in found.source[0]
+    assert "Sec 3.4" in found.source[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key", "claimed", "reference"),
+    [("resnet-imagenet", "schedule.milestones", [30, 60], None), ("resnet-cifar", "optimizer.nesterov", True, None),
+     ("efficientnet-b0", "schedule.total", 350, "paper"), ("efficientnet-b0", "ema.decay", 0.9999, "tan2019eff"),
+     ("resnet-imagenet", "reg.label_smoothing", 0.1, None), ("resnet-cifar", "learning_rate", 0.1, None)],
+)  # fmt: skip
+def test_what_no_paper_says_is_unknown(recipe, key, claimed, reference):
+    assert judge(Claim(recipe, key, claimed, "epochs" if "schedule" in key else None, reference)).outcome == "unknown"
+
+
+def test_an_alias_is_offered_its_key():
+    assert "'lr.base'" in judge(Claim("resnet-cifar", "learning_rate", 0.1)).text
+
+
+def test_another_references_key_is_not_published():
+    found = judge(Claim("vgg-imagenet", "weight_decay.value", 5e-4, None, "authors-code"))
+    assert found.outcome == "not published"
+    assert "paper" in found.elsewhere[0]
+    # 0.9 is authors' code's only; the paper gives the momentum nowhere
+    assert judge(Claim("simclr-r50", "optimizer.momentum", 0.9, None, "paper")).outcome == "not published"
+
+
+def test_the_learning_rate_at_another_batch_follows_the_recipes_rule():
+    at = lambda name, rate, batch: judge(Claim(name, "lr.base", rate, batch=batch)).outcome  # noqa: E731
+    assert at("deit-ti-s", 0.001, 1024) == "right"  # 5e-4 x 1024 / 512
+    assert at("deit-ti-s", 0.0005, 1024) == "wrong"
+    assert at("simclr-r50", 4.8, 4096) == "right"  # 0.3 x 4096 / 256
+    assert at("resnet-cifar", 0.1, 128) == "right"
+    assert at("resnet-cifar", 0.2, 256) == "not published"
+
+
+def test_a_rate_of_one_reference_is_not_another_ones():
+    at = lambda who: judge(Claim("efficientnet-b0", "lr.base", 0.128, None, who, 2048)).outcome  # noqa: E731
+    assert at("authors-code") == "right"  # 0.016 x 2048 / 256
+    assert at("paper") == "not published"  # its 0.256 has no batch in the paper
+    assert at("reimplementation") == "not published"
+
+
+def file(tmp_path, text):
+    path = tmp_path / "claims.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_fault_of_a_file_has_its_line(tmp_path):
+    path = file(
+        tmp_path,
+        """\
+- {recipe: resnet-imagenet, key: schedule.total, claimed: 90}
+- {recipe: resnet-imagnet, key: schedule.total, claimed: 90, unit: epochs}
+- {recipe: resnet-imagenet, key: schedule.total, claimed: 90, unit: epocs}
+- {recipe: resnet-imagenet, key: batch_size, claimed: .nan}
+- {recipe: resnet-imagenet, key: lr.base, value: 0.1}
+- {recipe: resnet-imagenet, key: lr.base, claimed: 0.1, reference: papr}
+- {recipe: resnet-imagenet, key: optimizer.momentum, claimed: 0.9, batch: 64}
+- 7
+- {recipe: resnet-imagenet, key: schedule.total, claimed: 90, unit: images}
+""",
+    )
+    with pytest.raises(ClaimsError) as caught:
+        read(path)
+    faults = caught.value.faults
+    assert [fault.line for fault in faults] == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
+    text = str(caught.value)
+    for part in ("unit: iterations or unit: epochs", "'resnet-imagenet'", "'epoch", "finite", "'claimed' is missing",
+                 "'paper'", "lr.base and lr.peak only", "got images"):  # fmt: skip
+        assert part in text
+    assert main(["recipes", "audit", "--claims", str(path)]) == 2
+
+
+@pytest.mark.parametrize("text", ["", "{}", "- [", "a: 1", "[]", "\t- x"])
+def test_no_list_of_claims_is_one_located_fault(tmp_path, text):
+    with pytest.raises(ClaimsError) as caught:
+        read(file(tmp_path, text))
+    assert len(caught.value.faults) == 1
+
+
+def test_yaml_texts_that_are_numbers_are_read_as_numbers(tmp_path):
+    claims = read(
+        file(
+            tmp_path,
+            """\
+claims:
+- {recipe: resnet-imagenet, key: weight_decay.value, claimed: 1e-4}
+- {recipe: resnet-imagenet, key: schedule.total, claimed: "600,000", unit: steps}
+- {recipe: resnet-imagenet, key: schedule.total, claimed: 120 epochs}
+- {recipe: resnet-imagenet, key: ema.decay, claimed: null}
+""",
+        )
+    )
+    assert [claim.claimed for claim in claims] == [1e-4, 600000, 120, "none"]
+    assert [claim.unit for claim in claims] == [None, "iterations", "epochs", None]
+    assert {judge(claim).outcome for claim in claims} == {"right"}
+
+
+def test_the_command_ends_with_1_when_a_claim_is_wrong(tmp_path, capsys):
+    wrong = "- {recipe: resnet-imagenet, key: schedule.total, claimed: 90, unit: epochs}"
+    right = "- {recipe: resnet-imagenet, key: schedule.total, claimed: 120, unit: epochs}"
+    assert main(["recipes", "audit", "--claims", str(file(tmp_path, right))]) == 0
+    capsys.readouterr()
+    assert main(["recipes", "audit", "--claims", str(file(tmp_path, wrong)), "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["correct"] == ["119.89 epochs"]
+
+
+def test_list_and_show(capsys):
+    assert main(["recipes", "list", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["kind"] for row in rows].count("published") == 24
+    assert {row["recipe"] for row in rows if row["kind"] == "house"} == {"sgd-cosine", "adamw-cosine"}
+    for row in rows:
+        assert main(["recipes", "show", row["recipe"]]) == 0
+    text = capsys.readouterr().out
+    assert "600,000 x 256 / 1,281,167 = 119.89 epochs" in text
+    assert "(the references disagree)" in text
+
+
+GIVEN = [(recipe, fact) for recipe in facts.recipes().values() for fact in recipe.facts if fact.role != "derived"]
+
+
+def test_every_fact_is_right_of_its_own_source_and_wrong_when_changed():
+    changed = 0
+    for recipe, fact in GIVEN:
+        source = fact.source.partition(":")[0]
+        who = source if source in facts.sources() else fact.role
+        unit = unit_of(fact.unit)
+        assert judge(Claim(recipe.id, fact.key, fact.value, unit, who)).outcome == "right", (recipe.id, fact)
+        if type(fact.value) in (int, float) and fact.value and len(recipe.of(fact.key)) == 1:
+            found = judge(Claim(recipe.id, fact.key, fact.value * 1.01, unit, who))
+            assert found.outcome == "wrong", (recipe.id, fact)
+            changed += 1
+    assert changed > 200
+
+
+@pytest.mark.parametrize(
+    "claimed", ["!!timestamp x", "!!float ''", "&a [*a]", "[[1]]", "{a: 1}", "9" * 400, ".inf", "''"]
+)
+def test_strange_values_are_texts_or_one_fault(tmp_path, claimed):
+    path = file(tmp_path, f"- {{recipe: resnet-cifar, key: lr.base, claimed: {claimed}}}")
+    try:
+        assert judge(read(path)[0]).outcome == "wrong"
+    except ClaimsError as error:
+        assert [fault.line for fault in error.faults] == [1]

@@ -1,0 +1,211 @@
+"""Published recipes as trainings: parameters, rates of every step, refusals, and audits of what ran."""
+
+import numpy as np
+import pytest
+from torch import nn
+from train_cases import images, job, run
+
+from crucis.data.augment.crop import augment as crop
+from crucis.train import recipes
+from crucis.train.published import facts
+from crucis.train.published.audit import Training, audit, verdict
+from crucis.train.published.rates import WHOLE, Rates
+from crucis.train.published.translate import translate
+from crucis.train.settings import SettingsError, resolve
+
+EXPRESSIBLE = ("resnet-cifar", "resnet-cifar@reimplementation", "resnet-cifar@he2016", "wrn-28-10-cifar")
+
+
+def rates(name, n_train=50000, **written):
+    params, _ = recipes.with_recipe(name, written)
+    settings = resolve(params, n_train)
+    return settings, np.array([settings.lr * factor for factor in settings.multipliers()])
+
+
+def test_the_rates_of_resnet_on_cifar_are_those_of_the_paper():
+    _, found = rates("resnet-cifar")
+    k = np.arange(64000)  # "divide it by 10 at 32k and 48k iterations, and terminate training at 64k" from 0.1
+    assert np.allclose(found, np.select([k < 32000, k < 48000], [0.1, 0.01], 0.001), rtol=1e-12)
+
+
+def test_the_rates_of_wide_resnet_are_those_of_the_paper():
+    settings, found = rates("wrn-28-10-cifar")
+    assert settings.steps_per_epoch == 390
+    epoch = np.arange(200 * 390) // 390  # "dropped by 0.2 at 60, 120 and 160 epochs", 200 in all
+    drops = (epoch >= 60).astype(int) + (epoch >= 120) + (epoch >= 160)
+    assert np.allclose(found, 0.1 * 0.2**drops, rtol=1e-12)
+
+
+def test_another_reference_has_its_own_milestones_and_momentum():
+    settings, found = rates("resnet-cifar@reimplementation")
+    epoch = np.arange(164 * 390) // 390
+    assert np.allclose(found, 0.1 * 0.1 ** ((epoch >= 80).astype(int) + (epoch >= 121)), rtol=1e-12)
+    assert settings.optimiser.params["nesterov"] is True
+    assert rates("resnet-cifar")[0].optimiser.params["nesterov"] is False
+
+
+def test_another_length_keeps_the_shares_of_the_milestones():
+    params, origin = recipes.with_recipe("wrn-28-10-cifar", {"length": "20 epochs"})
+    assert params["schedule"]["multi_step"]["at"] == ["30%", "60%", "80%"]
+    assert origin["schedule"].startswith("adapted from 60 epochs, 120 epochs, 160 epochs of 200 epochs")
+    _, found = rates("wrn-28-10-cifar", length="20 epochs")
+    epoch = np.arange(20 * 390) // 390
+    assert np.allclose(found, 0.1 * 0.2 ** ((epoch >= 6).astype(int) + (epoch >= 12) + (epoch >= 16)), rtol=1e-12)
+
+
+def test_a_recipe_without_a_rule_keeps_its_rate_at_another_batch():
+    params, origin = recipes.with_recipe("resnet-cifar", {"batch": 64})
+    assert params["lr"] == 0.1
+    assert "no rule" in origin["lr"]
+    assert origin["batch"] == "adapted from 128 (recipe: resnet-cifar)"
+
+
+@pytest.mark.parametrize("name", facts.names())
+def test_a_recipe_is_expressed_or_says_what_is_missing(name):
+    made = translate(facts.get(name))
+    if name in EXPRESSIBLE:
+        assert not made.missing
+        assert set(made.params) == set(made.origin)
+        return
+    assert made.missing
+    with pytest.raises(SettingsError, match=r"recipe: .* cannot be trained as published: "):
+        recipes.with_recipe(name, {})
+
+
+def test_no_key_of_a_training_is_dropped():
+    for name in ("convnext-t", "swin-t", "deit-ti-s"):
+        said = " ".join(translate(facts.get(name)).missing)
+        for key in ("reg.cutmix_alpha", "reg.random_erasing", "aug.policy", "aug.color_jitter"):
+            assert key in said, (name, key)
+
+
+def test_an_unknown_reference_offers_those_that_there_are():
+    with pytest.raises(SettingsError, match=r"no reference 'papr'.*'paper'"):
+        recipes.published("resnet-cifar@papr")
+
+
+def net():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
+
+
+def trained(tmp_path, name="resnet-cifar", **changed):
+    """Three steps on generated images, and the audit of what ran."""
+    params, _ = recipes.with_recipe(name, {"length": "3 steps", "batch": 16})
+    params = {**params, **changed}
+    fitted = run(tmp_path, job(images(n=70), net, **params))[0]
+    notes = fitted.notes["trained"]
+    assert notes["updates"] == 3
+    return audit(recipes.published(name), Training(resolve(params, notes["n_train"]), notes, "cifar10"))
+
+
+ADAPTED = {"batch_size", "schedule.milestones", "schedule.total", "lr at every step"}
+
+
+@pytest.mark.parametrize("name", ["resnet-cifar", "wrn-28-10-cifar"])
+def test_what_ran_is_the_recipe_but_for_its_length_and_batch(tmp_path, name):
+    lines = trained(tmp_path, name)
+    assert {line.key for line in lines if line.outcome == "deviates"} == ADAPTED
+    exact = {line.key for line in lines if line.outcome == "exact"}
+    assert {"optimizer.name", "optimizer.momentum", "lr.base", "weight_decay.value", "schedule.gamma", "aug.crop",
+            "aug.pad", "aug.hflip_p"} <= exact  # fmt: skip
+    assert verdict(lines).startswith("deviates from the recipe in batch_size")
+
+
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [({"optimiser": {"sgd": {"momentum": 0.8, "nesterov": True}}}, "optimizer.momentum"),
+     ({"optimiser": {"sgd": {"momentum": 0.9, "nesterov": False}}}, "optimizer.nesterov"),
+     ({"optimiser": "adam"}, "optimizer.name"),
+     ({"weight_decay": 1e-4}, "weight_decay.value"),
+     ({"decay_on": "weights"}, "weight_decay.applies_to"),
+     ({"lr": 0.05}, "lr.base"),
+     ({"schedule": {"multi_step": {"at": ["30%", "60%", "80%"], "gamma": 0.1}}}, "schedule.gamma"),
+     ({"label_smoothing": 0.1}, "reg.label_smoothing"),
+     ({"clip": 1.0}, "optimizer.grad_clip_norm"),
+     ({"augment": [{"crop": {"padding": 4}}, "flip"]}, "aug.pad_mode"),
+     ({"augment": [{"crop": {"padding": 2, "fill": "reflect"}}, "flip"]}, "aug.pad"),
+     ({"augment": [{"crop": {"padding": 4, "fill": "reflect"}}]}, "aug.hflip_p")],
+)  # fmt: skip
+def test_one_wrong_constant_is_caught_on_its_line(tmp_path, changed, key):
+    lines = trained(tmp_path, "wrn-28-10-cifar", **changed)
+    wrong = {line.key for line in lines if line.outcome == "deviates"} - ADAPTED
+    assert key in wrong
+    assert wrong <= {key, *(("optimizer.momentum", "optimizer.nesterov") if key == "optimizer.name" else ())}
+
+
+def test_what_ran_counts_not_what_was_written(tmp_path):
+    """The rates of the notes are those of the loop: a run whose rates were tampered with is caught at that step."""
+    params, _ = recipes.with_recipe("resnet-cifar", {})
+    settings, made = resolve(params, 50000), recipes.published("resnet-cifar")
+    _, good = rates("resnet-cifar")
+    bad = good.copy()
+    bad[40000] = 0.02
+    for values, outcome in ((good, "derived"), (bad, "deviates")):
+        lines = audit(made, Training(settings, {"rates": Rates.of(values).as_dict(), "updates": 64000}, "cifar10"))
+        line = next(line for line in lines if line.key == "lr at every step")
+        assert line.outcome == outcome
+    assert line.text == "step 40001: 0.02 instead of 0.01"
+
+
+def test_a_whole_training_as_published_deviates_in_nothing():
+    for name in ("resnet-cifar", "wrn-28-10-cifar"):
+        params, _ = recipes.with_recipe(name, {})
+        lines = audit(recipes.published(name), Training(resolve(params, 50000), None, "cifar10"))
+        assert not {line.key for line in lines if line.outcome in ("deviates", "adapted")}
+        assert verdict(lines).startswith("the recipe, as far as its sources speak")
+
+
+def test_a_reason_makes_a_deviation_an_adaptation():
+    params, _ = recipes.with_recipe("resnet-cifar", {"batch": 64})
+    lines = audit(recipes.published("resnet-cifar"), Training(resolve(params, 50000), None, "cifar10", "little memory"))
+    line = next(line for line in lines if line.key == "batch_size")
+    assert (line.outcome, line.text) == ("adapted", "little memory")
+
+
+def test_smooth_rates_are_kept_as_digest_and_samples():
+    values = 0.1 * np.cos(np.linspace(0, 1, WHOLE * 3))
+    kept = Rates.read(Rates.of(values).as_dict())
+    assert not kept.whole
+    assert kept.differs(values) is None
+    values[-1] = np.nextafter(values[-1], 1)
+    assert kept.differs(values).startswith(f"step {WHOLE * 3}")
+    values[:] = kept.points[0][1]
+    assert kept.differs(values).startswith("step ")
+
+
+def test_a_reflecting_crop_is_torchs_reflection_padding():
+    import torch
+
+    size, padding = 6, 4
+    x = torch.arange(size * size).reshape(1, 1, size, size)
+    padded = nn.functional.pad(x.double(), [padding] * 4, mode="reflect")[0, 0]
+    step = crop(padding=padding, fill="reflect")
+    grid = torch.arange(size)[None]
+    for down in range(-padding, padding + 1):
+        for right in (-4, 0, 3):
+            params = {"down": torch.tensor([down]), "right": torch.tensor([right])}
+            rows, columns = step.source(grid, grid, (1, size, size), params)
+            window = padded[down + padding :, right + padding :][:size, :size]
+            assert torch.equal(x[0, 0][rows[0]][:, columns[0]].double(), window)
+
+
+@pytest.mark.parametrize("name", [name for name in facts.names() if name not in EXPRESSIBLE])
+def test_a_recipe_with_missing_parts_is_audited_all_the_same(name):
+    """The parts that the trainer cannot express deviate, each on its own line; the others are compared."""
+    made = recipes.translated(name)
+    settings = resolve({**made.params, "lr": made.params.get("lr", 0.1) / 2}, 50000)
+    lines = audit(made, Training(settings, None, ""))
+    assert sum(line.text == "the trainer cannot express it" for line in lines) == len(made.missing)
+    assert {line.outcome for line in lines if line.key == "lr.base"} <= {"deviates", "unknown"}
+    if name == "densenet121":
+        found = {line.key: line.outcome for line in lines}
+        assert found["aug.policy"] == found["lr.base"] == "deviates"
+        assert found["optimizer.nesterov"] == found["schedule.milestones"] == "exact"
+
+
+def test_a_smaller_batch_alone_keeps_the_epochs_of_the_recipe():
+    params, _ = recipes.with_recipe("wrn-28-10-cifar", {"batch": 64})
+    lines = audit(recipes.published("wrn-28-10-cifar"), Training(resolve(params, 50000), None, "cifar10"))
+    assert [line.key for line in lines if line.outcome == "deviates"] == ["batch_size"]
+    total = next(line for line in lines if line.key == "schedule.total")
+    assert (total.outcome, total.text) == ("derived", "200 x 781 = 156,200 updates")
