@@ -45,7 +45,6 @@ drop:   # what three networks cannot answer, and rosters that they are not part 
   - analysis.partial
   - analysis.prediction
   - analysis.by-family
-  - analysis.by-slice
   - analysis.across
   - claims.same-everywhere
   - claims.topology-predicts
