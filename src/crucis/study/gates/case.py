@@ -53,6 +53,13 @@ class Case:
     deep: bool = False
 
     @cached_property
+    def named(self) -> str:
+        """The study as a command line names it, with the options that make it this one."""
+        from ..account import commands
+
+        return commands(self.session)[0].removeprefix("crucis run ")
+
+    @cached_property
     def contents(self) -> dict[str, str]:
         """Key -> content digest of every record of the study that is there and undamaged."""
         store, out = self.session.store, {}
@@ -87,12 +94,12 @@ class Case:
         """The newest line of evidence of a kind for a gate, if it is about what is there now, and else why not."""
         lines, broken = self.ledger
         if broken:
-            return None, f"{broken}; gather the evidence again: crucis gate {self.session.study.file} --again"
+            return None, f"{broken}; gather the evidence again: crucis gate {self.named} --again"
         own = [line for line in lines if line["kind"] == kind and line.get("gate") == gate.name]
         if not own:
-            return None, f"{_NOT_YET}: crucis gate {self.session.study.file} {gate.name}"
+            return None, f"{_NOT_YET}: crucis gate {self.named} {gate.name}"
         if own[-1]["about"] != about:
-            return None, f"gathered before something changed: crucis gate {self.session.study.file} {gate.name}"
+            return None, f"gathered before something changed: crucis gate {self.named} {gate.name}"
         return own[-1], ""
 
     def nodes(self, stage: str) -> list[Node]:

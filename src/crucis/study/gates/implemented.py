@@ -43,7 +43,7 @@ def implemented(case: Case, gate: Gate, found: Lines) -> None:
     used = sum(item["check"] == "used" and item["outcome"] == "ok" for item in line["findings"])
     found.add("implemented", outcome, f"{says}.", measured=f"{measured}, {used} parts act",
               evidence=(entry(line), *evidence),
-              mend=f"crucis check {case.session.study.file} --model" if outcome is False else "")  # fmt: skip
+              mend=f"crucis check {case.named} --model" if outcome is False else "")  # fmt: skip
 
 
 def _parts(findings: list[Mapping[str, Any]], asked: list[str]) -> tuple[bool | None, str]:

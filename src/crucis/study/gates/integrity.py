@@ -28,10 +28,10 @@ def records(case: Case, lines: Lines) -> None:
     if damaged:
         lines.add("records", False, f"{len(damaged)} record{'s' * (len(damaged) != 1)} differ from what was committed "
                   f"and are in quarantine, the first {damaged[0][:12]}.", measured=measured, evidence=evidence,
-                  mend=f"crucis run {case.session.study.file} computes them again")  # fmt: skip
+                  mend=f"crucis run {case.named} computes them again")  # fmt: skip
     elif len(there) < len(planned):
         lines.add("records", None, f"{len(planned) - len(there)} planned records are not there yet.",
-                  measured=measured, evidence=evidence, mend=f"crucis run {case.session.study.file}")  # fmt: skip
+                  measured=measured, evidence=evidence, mend=f"crucis run {case.named}")  # fmt: skip
     else:
         lines.add("records", True, "Every planned record is there and verifies.", measured=measured, evidence=evidence)
 
@@ -68,7 +68,6 @@ def ledger(case: Case, found: Lines) -> None:
 
 def unsealed(case: Case, gate: Gate, found: Lines) -> None:
     """What the comparison reads was measured on the test split, which this study opened exactly once."""
-    session = case.session
     own = openings(case)
     evidence = tuple(Evidence("ledger", f"unsealing {i}", digest(line)) for i, line in own.items())
     measured = f"{len(own)} time{'s' * (len(own) != 1)}"
@@ -78,7 +77,7 @@ def unsealed(case: Case, gate: Gate, found: Lines) -> None:
                   "split.", mend="compare a column of a stage with split: test")  # fmt: skip
     elif not own:
         found.add("unsealed-once", None, "The test split is still sealed.", measured=measured,
-                  mend=f"crucis unseal {session.study.file}")  # fmt: skip
+                  mend=f"crucis unseal {case.named}")  # fmt: skip
     else:
         found.add("unsealed-once", len(own) == 1, f"The test split was opened {len(own)} time{'s' * (len(own) != 1)}.",
                   measured=measured, evidence=evidence, mend="a new test set, or a waiver")  # fmt: skip

@@ -159,7 +159,7 @@ def _reproduced(case: Case, gate: Gate, found: Lines) -> None:
     equal = sum(line["equal"])
     found.add("reproduced", equal >= wanted, f"{equal} of {wanted} reproductions of the whole study are equal bit for "
               "bit." + "".join(f" {text}." for text in line["differences"][:2]), measured=f"{equal} of {wanted}",
-              evidence=(entry(line),), mend=f"crucis reproduce {case.session.study.file}")  # fmt: skip
+              evidence=(entry(line),), mend=f"crucis reproduce {case.named}")  # fmt: skip
 
 
 def _card(case: Case, gate: Gate, found: Lines) -> None:
@@ -168,7 +168,7 @@ def _card(case: Case, gate: Gate, found: Lines) -> None:
 
     name = gate.params["card"]
     if not case.path(name).is_file():
-        found.add("card", False, f"There is no {name}.", mend=f"crucis card {case.session.study.file} --method")
+        found.add("card", False, f"There is no {name}.", mend=f"crucis card {case.named} --method")
         return
     share, empty, stale = judge_card(case, case.path(name).read_text(encoding="utf-8"))
     says = f"{share:.0%} of its sections are filled, at least {LEAST_FILLED:.0%} are asked."
@@ -176,7 +176,7 @@ def _card(case: Case, gate: Gate, found: Lines) -> None:
     if stale:
         says += f" Not what the records say: {', '.join(stale)}."
     found.add("card", share >= LEAST_FILLED and not stale, says, measured=f"{share:.0%}", evidence=(case.file(name),),
-              mend=f"crucis card {case.session.study.file} --method, then write the marked sections")  # fmt: skip
+              mend=f"crucis card {case.named} --method, then write the marked sections")  # fmt: skip
 
 
 def _review(case: Case, gate: Gate, found: Lines) -> None:
@@ -221,7 +221,7 @@ def guide_about(case: Case, gate: Gate) -> str:
 def _guide(case: Case, gate: Gate, found: Lines) -> None:
     name = gate.params["guide"]
     if not case.path(name).is_file():
-        found.add("guide", False, f"There is no {name}.", mend="write the commands that reproduce the study")
+        found.add("guide", False, f"There is no {name}.", mend=f"crucis card {case.named} --guide")
         return
     steps = commands_of(case.path(name).read_text(encoding="utf-8"))
     evidence = (case.file(name),)
