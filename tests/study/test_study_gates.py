@@ -398,7 +398,7 @@ def test_the_seal_is_broken_once_in_both_ledgers(
         for line in lines[:noted]
     ]
     session = SimpleNamespace(study=SimpleNamespace(file="s.yaml"), store=None, plan=None)
-    case, found = SimpleNamespace(session=session, ledger=(chained, "")), d.Lines()
+    case, found = SimpleNamespace(session=session, ledger=(chained, ""), named="s.yaml"), d.Lines()
     integrity.ledger(case, found)  # type: ignore[arg-type]
     integrity.unsealed(case, Gate("g", "method", {"of": "a"}), found)  # type: ignore[arg-type]
     assert [item.outcome for item in found.items] == [ledger, once]

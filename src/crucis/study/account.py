@@ -47,7 +47,13 @@ def commands(session: Session) -> tuple[str, ...]:
     """The commands that compute all of this again, from inside the study's folder."""
     study = session.study
     name = study.protocol if study.protocol and not study.file.endswith((".yaml", ".yml")) else Path(study.file).name
+    tail = options(session)
+    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")
+
+
+def options(session: Session) -> str:
+    """What follows the study on a command line to make it this one: ` --preset NAME --set 'PATH=VALUE'`, or nothing."""
+    study = session.study
     tail = f" --preset {study.preset}" if study.preset else ""
     overrides = {change.path: change for change in study.changes if change.how == "--set"}
-    tail += "".join(f" --set '{path}={flow(change.now)}'" for path, change in overrides.items())
-    return (f"crucis run {name}{tail}", f"crucis verify {name}{tail}", f"crucis reproduce {name}{tail}")
+    return tail + "".join(f" --set '{path}={flow(change.now)}'" for path, change in overrides.items())

@@ -55,9 +55,9 @@ class Case:
     @cached_property
     def named(self) -> str:
         """The study as a command line names it, with the options that make it this one."""
-        from ..account import commands
+        from ..account import options
 
-        return commands(self.session)[0].removeprefix("crucis run ")
+        return self.session.study.file + options(self.session)
 
     @cached_property
     def contents(self) -> dict[str, str]:
