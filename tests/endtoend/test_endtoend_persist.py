@@ -129,3 +129,25 @@ def test_the_sets_of_a_command_are_repeated_in_what_to_do_next(lab):
     assert answer.code == 3
     assert "--set 'seeds=1'" in answer.out
     assert "no claim is judged" in answer.out
+
+
+def test_slices_of_a_landscape_are_units_of_an_analysis(lab):
+    lab.write(
+        """
+study: slices
+factors: {arch: {a: {net: {mlp: {widths: [4]}}}, b: {net: {mlp: {widths: [8]}}}}}
+seeds: 2
+stages:
+  model: {train: supervised, net: $arch.net, data: digits, for: 1 epochs, batch: 256}
+  plane: {measure: loss_landscape, of: model, grid: 5, slices: 3, images: 32}
+analysis:
+  by: {compare: kruskal_wallis, of: plane.roughness, between: arch, unit: slice}
+  alike: {describe: agreement, of: plane.roughness, unit: arch, along: slice}
+"""
+    )
+    assert lab("run").code == 0
+    found = lab("table", "--analysis", "by", "--format", "csv").out.splitlines()
+    assert "refused" not in found[1], found
+    cells = dict(zip(found[0].split(","), found[1].split(","), strict=True))
+    assert int(cells["n"]) == 6  # three slices of two networks, seeds averaged
+    assert "refused" not in lab("table", "--analysis", "alike", "--format", "csv").out

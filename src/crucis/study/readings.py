@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..engine.store import Store
@@ -131,7 +131,7 @@ class Readings:
         if record is None or record.outcome != "ok":
             return [Point(axes, seed, None, state, key, why=self.why(node))]
         numerics = record.body.get("numerics", {}).get("hash", "")
-        value, spread = column_value(record, ref.column or "", fixed)
+        value, spread = column_value(record, ref.column or "", [axis for axis, _ in ref.at])
         left = record.body.get("notes", {}).get("left_out", {}).get(ref.column, "")  # why a leaf gave no such column
         out = []
         for labels, number, se in _leaves(value, spread, self._own_axes(node, ref), fixed):
@@ -175,13 +175,16 @@ def _selected(node: Node, fixed: Mapping[str, str]) -> bool:
     return all(node.instance.cell.get(axis, value) == value for axis, value in fixed.items() if axis != "seed")
 
 
-def column_value(record: Record, column: str, fixed: Mapping[str, str]) -> tuple[Any, Any]:
-    """A column's value and standard error as stored: a number, or nested mappings over its own axes."""
+def column_value(record: Record, column: str, named: Sequence[str]) -> tuple[Any, Any]:
+    """A column's value and standard error as stored: a number, or nested mappings over its own axes.
+
+    `named`: axes that the reference mentions, fixed or as `*`; a mean over one of them gives its parts.
+    """
     if column in COST and column not in record.values:
         return cost(record.body.get("cost", {}), column), None
     for name in record.values:
         head, _, axis = name.partition("@")
-        if axis and head == column and axis in fixed:  # a part of a headline mean: `h1_total@slice=2`
+        if axis and head == column and axis in named:  # parts of a headline mean: `h1_total@slice=2`
             return record.values[name], record.uncertainty.get(name)
     return record.values.get(column), record.uncertainty.get(column)
 
