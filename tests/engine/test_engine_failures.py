@@ -735,9 +735,9 @@ def test_row_36_a_plan_written_during_a_sweep(store):
     assert run_inline(plan, store, RUNNER).done == 1
 
 
-@pytest.mark.skip(reason="bundles come with later work")
+@pytest.mark.skip(reason="in tests/study/test_study_bundle_attacks.py and tests/cli/test_cli_bundles.py")
 def test_row_37_hostile_bundle():
-    """Not due yet."""
+    """A study's archive is no matter of the engine alone."""
 
 
 @pytest.mark.skip(reason="weights are written by nets/weights; its tests hold ties and strides")
