@@ -66,7 +66,16 @@ def _anatomy(net: Any, shape: tuple[int, ...], classes: int) -> Any:
     def build() -> Any:
         return _entry(net.name)(shape, classes, **net.params)
 
-    return anatomy(untrained(build, 0, 0).eval(), example(shape))
+    try:
+        return anatomy(untrained(build, 0, 0).eval(), example(shape))
+    except CrucisError:
+        raise
+    except Exception as error:  # a user's network may raise anything
+        if not net.name.endswith(".py"):
+            raise
+        from ..study.steps import blame
+
+        raise CrucisError(f"{net.name}: {blame(error, Path(net.name).parent)}") from error
 
 
 def _entry(name: str) -> Any:

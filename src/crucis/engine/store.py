@@ -100,7 +100,14 @@ class Store:
                 ignore.write_text("*\n", encoding="utf-8")
             text = canonical({"format": FORMAT, "store": str(uuid.uuid4()), "made": now()}).encode()
             disk.write_once(str(marker), text, self._tmp)
-        found = json.loads(marker.read_bytes())
+        try:
+            found = dict(json.loads(marker.read_bytes()))
+            found["store"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise EngineError(
+                f"{marker} is damaged ({type(error).__name__}); it names the store and its format. Restore it from a "
+                "copy, or delete it: records stay and a new one is written"
+            ) from error
         if found.get("format") != FORMAT:
             raise EngineError(f"the store {self.root} has format {found.get('format')}, this program reads {FORMAT}")
         return str(found["store"])

@@ -190,7 +190,10 @@ def _shared(ref: LeafRef, folder: Path) -> LeafRef:
     """A baseline that a file names without parameters takes those of the method that it has as well."""
     if "*" not in ref.params:
         return ref
-    known = find_leaf("nets", ref.name, folder).params
+    try:
+        known = find_leaf("nets", ref.name, folder).params
+    except (KeyError, OSError) as error:
+        raise CrucisError(f"BASELINE = {ref.name!r}: there is no such net here ({folder})") from error
     return LeafRef("nets", ref.name, {k: v for k, v in ref.params["*"].items() if k in known})
 
 

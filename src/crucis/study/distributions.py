@@ -103,11 +103,11 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Distribution]]:
 def parameters(params: Mapping[str, Any]) -> tuple[Parameter, ...]:
     """The distributions of a trial. A name is the last word of the path, or all of them where that is not unique."""
     found = list(walk(params))
-    last = [_words(path)[-1] for path, _ in found]
+    last = [(_words(path) or ["value"])[-1] for path, _ in found]
     positions = {path: i for i, (path, _) in enumerate(found)}
     out = []
     for (path, distribution), short in zip(found, last, strict=True):
-        name = short if last.count(short) == 1 else "_".join(_words(path))
+        name = short if last.count(short) == 1 else "_".join(_words(path)) or "value"
         outer = [(positions[other], path[len(other) :]) for other in positions if path.startswith(f"{other}[")]
         when = None
         if outer:

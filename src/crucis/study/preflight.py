@@ -41,7 +41,17 @@ def check_baselines(plan: Plan, store: Path, root: Path | None) -> None:
             continue
         from ..nets.checks.parts import baseline
 
-        (finding,) = baseline(subject(wanted, plan.study.folder, root, noise=True))
+        try:
+            (finding,) = baseline(subject(wanted, plan.study.folder, root, noise=True))
+        except (CrucisError, MemoryError):
+            raise
+        except Exception as error:  # a user's network may raise anything
+            from .steps import blame
+
+            raise CrucisError(
+                f"{wanted.net.name}: {blame(error, plan.study.folder)}. Nothing was trained. To see every check: "
+                "crucis check STUDY --model"
+            ) from error
         if finding.outcome == "bad":
             raise CrucisError(
                 f"{finding.subject}: {finding.says}. Nothing was trained, since the arms would be compared with "

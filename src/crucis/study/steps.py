@@ -9,6 +9,7 @@ import importlib.util
 import json
 import platform
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -322,10 +323,33 @@ def _import(path: Path, source: str) -> Any:
 
 @contextmanager
 def own_module(folder: Path, name: str) -> Iterator[Any]:
-    """A user's file as a module, imported from where it lies, with its neighbours in reach meanwhile: for checks."""
+    """A user's file as a module, imported from where it lies, with its neighbours in reach meanwhile: for checks.
+
+    Raises:
+        CrucisError: the file cannot be imported; with its error and line.
+    """
     folder = folder.resolve()
     with _on_path(folder):
-        yield _import(folder / name, digest(name))
+        try:
+            module = _import(folder / name, digest(name))
+        except CrucisError:
+            raise
+        except Exception as error:  # a user's file may raise anything
+            raise CrucisError(f"{name} cannot be imported: {blame(error, folder)}") from error
+        yield module
+
+
+def blame(error: BaseException, folder: Path) -> str:
+    """`KIND: TEXT (FILE, line N)`: the deepest line of the user's own files, where the error passed through one."""
+    lines = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(folder.resolve())
+    ]
+    where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f" ({Path(error.filename).name}, line {error.lineno})"
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def _builder(net: Mapping[str, Any], data: Dataset, context: Context) -> Callable[[], nn.Module]:
