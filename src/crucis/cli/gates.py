@@ -33,7 +33,9 @@ def gate(a: argparse.Namespace) -> int:
     session = opened(a)
     gates = session.study.gates
     if not gates:
-        raise CrucisError(f"'{session.study.name}' has no gates. Add a section 'gates': crucis list gates")
+        raise CrucisError(
+            f"'{session.study.name}' has no gates. Add a section 'gates'; for an example: crucis show ablation"
+        )
     if a.name is not None and a.name not in gates:
         raise CrucisError(f"no gate '{a.name}'.{did_you_mean(a.name, gates)} Gates: {', '.join(gates)}.")
     chosen = _chosen(gates, a.name)

@@ -162,6 +162,8 @@ def _print_plan(
         notes += [f"about {duration(seconds)}"] if seconds else []
         notes += _search_notes([hunt for hunt in hunts if hunt.stage == stage])
         print(f"  {stage:<{width}}  {count:>5}  {', '.join(notes)}".rstrip())
+        for line in _search_advice(session, stage):
+            print(f"  {'':<{width}}         {line}")
     for cause, count in session.plan.excluded.items():
         print(f"  excluded: {count} ({cause})")
     for node in again:
@@ -200,6 +202,26 @@ def _search_notes(hunts: Any) -> list[str]:
     head = f"{len(hunts)} searches{each}" if len(hunts) > 1 else each.removeprefix(" of ")
     failed = sum(len(hunt.failed) for hunt in hunts)
     return [f"{head}, {done} done"] + [f"{failed} trainings failed"] * bool(failed)
+
+
+def _search_advice(session: Session, stage: str) -> list[str]:
+    """What a search trains beside its trials, and whether it has enough of them to learn from any."""
+    from .. import shelf
+    from ..study.spec import LeafRef
+
+    hunts = [hunt for hunt in session.plan.hunts if hunt.stage == stage]
+    ref = session.study.stages[stage].leaf
+    if not hunts or not isinstance(ref, LeafRef) or ref.own:
+        return []
+    leaf = shelf.leaf("search", ref.name)
+    value = {name: ref.params.get(name, param.default) for name, param in leaf.params.items()}
+    out = []
+    if value.get("prune") == "median":
+        out.append("prune: median trains every trial for a quarter of its length first; those steps come on top")
+    start, planned = value.get("startup"), max(hunt.planned for hunt in hunts)
+    if isinstance(start, int) and planned <= start:
+        out.append(f"the first {start} trials are drawn at random, so all {planned} are; more trials, or startup: N")
+    return out
 
 
 def _print_reasons(missing: Any, why: Any, listed: bool) -> None:

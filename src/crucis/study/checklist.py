@@ -81,6 +81,7 @@ def after(session: Session, conclusion: Conclusion) -> tuple[Tick, ...]:
     states = [conclusion.readings.state(node) for node in session.plan.by_key.values()]
     done = sum(state in ("ok", "refused", "diverged") for state in states)
     compared = [one.name for one in study.analysis.values() if one.verb in _COMPARES]
+    fewest, most = _seed_counts(session)
     varied = [name for name, factor in study.factors.items() if len(factor.levels) > 1]
     spread = [one.name for one in study.analysis.values() if one.verb in (*_COMPARES, "describe")]
     return (
@@ -89,11 +90,21 @@ def after(session: Session, conclusion: Conclusion) -> tuple[Tick, ...]:
         Tick("baseline compared", bool(compared) or not varied,
              ", ".join(compared) if compared else "nothing is varied" if not varied else
              f"no analysis compares the levels of {', '.join(varied)}"),
-        Tick("three seeds or more", len(study.seeds) >= _LEAST_SEEDS, f"{len(study.seeds)} seeds"),
-        Tick("mean and deviation", len(study.seeds) > 1,
+        Tick("three seeds or more", fewest >= _LEAST_SEEDS, f"{fewest} seeds" + " at least" * (fewest < most)),
+        Tick("mean and deviation", most > 1,
              "every table gives mean, interval and n" + (f"; analyses: {', '.join(spread)}" if spread else "")),
         Tick("hyper-parameters", True, "all of them are in the list of settings, defaults included"),
     )  # fmt: skip
+
+
+def _seed_counts(session: Session) -> tuple[int, int]:
+    """The smallest and the largest number of seeds that a trained stage has; the trials of a search do not count."""
+    found: dict[str, set[int]] = {}
+    for node in session.plan.nodes:
+        if node.instance.seed is not None and not node.inner and session.study.stages[node.owner].verb == "train":
+            found.setdefault(node.owner, set()).add(node.instance.seed)
+    counts = [len(seeds) for seeds in found.values()] or [len(session.study.seeds)]
+    return min(counts), max(counts)
 
 
 def _test_once(session: Session) -> Tick:

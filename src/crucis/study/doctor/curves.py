@@ -91,8 +91,8 @@ def learned_nothing(case: Case) -> Iterator[Finding]:
             best, share = found
             yield Finding(
                 "learned_nothing", "serious",
-                f"{name}: no seed is better ({points(best)} %) than always naming the largest class "
-                f"({points(share)} %)",
+                f"{name}: no seed is beyond doubt better (the best has {points(best)} %) than always naming the "
+                f"largest class ({points(share)} %)",
                 "raise or lower lr by a factor of 10; if that changes nothing, check the labels and the network",
                 keys=tuple(record.key for _, record in group),
             )  # fmt: skip

@@ -42,7 +42,7 @@ def no_claim(case: Case) -> Iterator[Finding]:
     if case.study.analysis and not case.study.claims:
         yield Finding(
             "no_claim", "note", "the study claims nothing, so no verdict can be given",
-            "state before the next run what would count as success: claims: {better: which.effect > 0.5%}",
+            "state before the next run what would count as success: claims: {better: which.effect@net=LEVEL > 0.5%}",
         )  # fmt: skip
 
 

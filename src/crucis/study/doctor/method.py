@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..plan import Node
 from ..provenance import stages_behind
@@ -101,24 +101,39 @@ def _searches(case: Case) -> list[str]:
 
 
 def _search(case: Case, name: str) -> str:
-    """What the trials say in the order in which they were proposed: did the last third bring anything better?"""
+    """What the trials say in the order in which they were proposed: did the last third bring anything better?
+
+    Every search of the stage (one per level of its factors) is judged alone, by its trainings of full length; one that
+    has not come to rest is told before those that have.
+    """
     objective = getattr(case.study.stages[name], "objective", None)
     if not objective or not objective[0]:
         return ""
-    found: dict[tuple[tuple[str, str], ...], list[float]] = {}  # a trial's value is its mean over the seeds
+    found: dict[tuple[str, ...], dict[str, list[float]]] = {}  # a trial's value is its mean over the seeds
     for node in case.plan.nodes:
-        if node.instance.stage == f"{name}.trial" and (value := _objective(case, node, objective[1])) is not None:
-            found.setdefault(tuple(node.instance.cell.items()), []).append(value)
-    values = [sum(each) / len(each) for each in found.values()]
+        cell = node.instance.cell
+        if node.instance.stage == f"{name}.trial" and cell.get("rung", "full") == "full":
+            value = _objective(case, node, objective[1])
+            if value is not None:
+                own = tuple(label for axis, label in cell.items() if axis not in ("trial", "rung"))
+                found.setdefault(own, {}).setdefault(str(cell.get("trial")), []).append(value)
+    lines = []
+    for own, trials in found.items():
+        which = f"search '{name}'" + (f" ({', '.join(own)})" if len(found) > 1 else "")
+        lines.append(_rest(which, objective, [sum(each) / len(each) for each in trials.values()]))
+    return next((line for line in lines if "not come to rest" in line), lines[0] if lines else "")
+
+
+def _rest(which: str, objective: Sequence[str], values: Sequence[float]) -> str:
     if len(values) < 6:
-        return f"search '{name}' has {len(values)} finished trials, too few to judge it" if values else ""
+        return f"{which} has {len(values)} finished trials, too few to judge it" if values else ""
     sign = 1.0 if objective[0] == "maximise" else -1.0
     before = max(sign * value for value in values[: round(len(values) * (1 - _FLAT))])
     after = max(sign * value for value in values)
     if after > before:
-        return (f"search '{name}' has not come to rest: the last third of {len(values)} trials improved "
+        return (f"{which} has not come to rest: the last third of {len(values)} trials improved "
                 f"{objective[1]} from {sign * before:.4g} to {sign * after:.4g}")  # fmt: skip
-    return f"search '{name}' has come to rest: {objective[1]} {sign * after:.4g}, nothing better in the last third"
+    return f"{which} has come to rest: {objective[1]} {sign * after:.4g}, nothing better in the last third"
 
 
 def _objective(case: Case, node: Node, column: str) -> float | None:

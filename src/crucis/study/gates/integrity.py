@@ -29,11 +29,21 @@ def records(case: Case, lines: Lines) -> None:
         lines.add("records", False, f"{len(damaged)} record{'s' * (len(damaged) != 1)} differ from what was committed "
                   f"and are in quarantine, the first {damaged[0][:12]}.", measured=measured, evidence=evidence,
                   mend=f"crucis run {case.named} computes them again")  # fmt: skip
+    elif (closed := _sealed_again(case, planned - there)) and closed == len(planned - there):
+        lines.add("records", None, f"{closed} records of the test split are closed: it was not opened for the study as "
+                  "it is now. Opening it again is counted.", measured=measured, evidence=evidence,
+                  mend=f"gates, claims and analyses first, then once: crucis unseal {case.named}")  # fmt: skip
     elif len(there) < len(planned):
         lines.add("records", None, f"{len(planned) - len(there)} planned records are not there yet.",
                   measured=measured, evidence=evidence, mend=f"crucis run {case.named}")  # fmt: skip
     else:
         lines.add("records", True, "Every planned record is there and verifies.", measured=measured, evidence=evidence)
+
+
+def _sealed_again(case: Case, keys: set[str]) -> int:
+    """How many of these belong to the test split, which is sealed for this state of the study."""
+    plan = case.session.plan
+    return 0 if plan.circumstance.unsealed else sum(plan.by_key[key].sealed for key in keys)
 
 
 def _quarantined(case: Case, key: str) -> bool:
