@@ -458,8 +458,8 @@ def _limits(session: Session, conclusion: Conclusion) -> tuple[str, ...]:
     if conclusion.verdicts and any(result.family_size > 1 for result in conclusion.results.values()):
         out.append(
             "A claim about an effect is judged by that effect's own interval. The p-values, and the words better and "
-            "worse, of an analysis are corrected over its family, so a claim can be supported where the table says that "
-            "a difference was not shown: among many comparisons one interval misses by chance."
+            "worse, of an analysis are corrected over its family, so a claim can be supported where the table says "
+            "that a difference was not shown: among many comparisons one interval misses by chance."
         )
     if any(result.incomplete for result in conclusion.results.values()):
         out.append("Analyses marked incomplete lack planned values; the missing ones are listed with each.")
