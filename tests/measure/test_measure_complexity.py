@@ -63,7 +63,7 @@ def test_attention_is_quadratic_in_pixels(tmp_path: Path) -> None:
     subject = subjects.model_specimen(tmp_path, model=AllPairs().eval())
     values = complexity.measure(subject, over="resolution", sizes=[1, 2, 3], repeats=3).values
     assert values["flops"] == pytest.approx(2)
-    assert values["time"] == pytest.approx(2, abs=0.5)
+    assert 1 < values["time"] < 3
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
