@@ -45,9 +45,10 @@ def chain() -> nn.Sequential:
 def test_time_goes_to_the_layer_that_takes_it() -> None:
     x, net = torch.zeros(3, 1, 6, 6), chain()
     with unchanged(net):
-        forward, backward = forward_seconds(net, x), backward_seconds(net, x)
-    assert 0.004 <= forward["2"] < 0.2
-    assert 0.008 <= backward["2"] < 0.4
+        forwards, backwards = ([time_of(net, x) for _ in range(5)] for time_of in (forward_seconds, backward_seconds))
+    # The least of some runs: the first one warms kernels up, and a busy machine delays any layer of any run.
+    forward, backward = ({k: min(run[k] for run in runs) for k in runs[0]} for runs in (forwards, backwards))
+    assert forward["2"] >= 0.004 and backward["2"] >= 0.008
     assert max(forward, key=lambda k: forward[k]) == max(backward, key=lambda k: backward[k]) == "2"
 
 
