@@ -24,6 +24,7 @@ from ..records import Context, Result
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
+from .follow import Count, follow
 from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
@@ -109,6 +110,8 @@ class Run:
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]
+        self.decays = settings.decays()
+        self.count = Count()
         self.position, self.end = 0, settings.total_steps
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
@@ -143,12 +146,12 @@ class Run:
     def step(self) -> Step:
         """The composed step of a solo run."""
         live = list(self.params.values())
-        average = None if self.average is None else [value.detach() for value in trained(self.average).values()]
+        average, before, behind = follow(self)
         forward: Any = self.model
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
-        after = tail(self.optimiser, live, self.settings, average)
+        after = [*before, *tail(self.optimiser, live, self.settings, average), *behind]
         term = None if self.job.term is None else self.job.term(self.model)
         return compose(
             forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
@@ -190,6 +193,8 @@ class Run:
         """What is evaluated and kept: the running average where there is one."""
         if self.average is None:
             return self.model
+        if self.settings.ema_statistics:
+            return self.average
         for mine, live in zip(self.average.modules(), self.model.modules(), strict=True):
             mine._buffers = live._buffers  # statistics of batch norm are those of the trained network
         return self.average
@@ -298,6 +303,8 @@ class Run:
         tensors: dict[str, Tensor] = dict(_named("model", self.model))
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in trained(self.average).items()}
+        if self.average is not None and self.settings.ema_statistics:
+            tensors |= {f"statistics/{name}": value.detach() for name, value in self.average.named_buffers()}
         scalars: dict[str, Any] = {}
         for index, param in enumerate(self.params.values()):
             for key, value in self.optimiser.state.get(param, {}).items():
@@ -313,6 +320,7 @@ class Run:
         tensors["folded"] = torch.from_numpy(folded)
         plain = {
             "identity": self.identity, "position": self.position, "end": self.end, "rows": self.rows,
+            "made": self.count.made,
             "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
             "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
         }  # fmt: skip
@@ -326,6 +334,9 @@ class Run:
                 target.copy_(tensors[name])
             for name, average in (trained(self.average) if self.average is not None else {}).items():
                 average.copy_(tensors[f"average/{name}"])
+            if self.average is not None and self.settings.ema_statistics:
+                for name, value in self.average.named_buffers():
+                    value.copy_(tensors[f"statistics/{name}"])
         fused = any(group.get("fused") for group in self.optimiser.param_groups)
         for index, param in enumerate(self.params.values()):
             state, head = self.optimiser.state[param], f"optimiser/{index}/"
@@ -341,6 +352,7 @@ class Run:
         folded = tensors["folded"].numpy().copy()
         self.folded = [folded] if folded.shape[1] else []
         self.position, self.end = plain["position"], plain["end"]
+        self.count.made = plain.get("made", self.position)
         self.rows, self.best = [dict(row) for row in plain["rows"]], dict(plain["best"])
         self.probes = {
             int(step): {name: float.fromhex(value) for name, value in found.items()}
