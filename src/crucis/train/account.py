@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.augmenting import called
 from .groups import rules
 from .published.rates import Rates
 from .run import Run
@@ -59,6 +60,6 @@ def _plain(value: Any) -> bool:
 
 
 def _step(step: Any) -> dict[str, Any]:
-    """An augmentation by its class, with its fields."""
+    """An augmentation by its leaf, with its fields."""
     fields = dataclasses.asdict(step) if dataclasses.is_dataclass(step) and not isinstance(step, type) else {}
-    return {"name": type(step).__name__.lower(), **{k: v for k, v in fields.items() if _plain(v)}}
+    return {"name": called(step), **{k: v for k, v in fields.items() if _plain(v)}}
