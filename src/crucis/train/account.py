@@ -17,7 +17,7 @@ from .run import Run
 def account(run: Run) -> dict[str, Any]:
     """JSON values: `optimiser` (class), `groups` (options, number of tensors and of weights), `not_decayed` (names),
     `rates` (see `published.rates`), `updates`, `batch`, `n_train`, `steps_per_epoch`, `augment`, `label_smoothing`,
-    `clip`, `ema`, `precision`."""
+    `clip`, `ema`, `precision`; with an objective also `objective` (what it says of itself) and `views`."""
     names = {id(value): name for name, value in run.params.items()}
     settings = run.settings
     groups: list[dict[str, Any]] = []
@@ -34,7 +34,13 @@ def account(run: Run) -> dict[str, Any]:
         "batch": settings.batch, "n_train": settings.n_train, "steps_per_epoch": settings.steps_per_epoch,
         "augment": [_step(step) for step in run.feed.pipeline.steps], "label_smoothing": settings.label_smoothing,
         "clip": settings.clip, "ema": settings.ema, "precision": settings.precision,
+        **({} if run.objective is None else {"objective": run.objective.about(), "views": _views(run)}),
     }  # fmt: skip
+
+
+def _views(run: Run) -> list[list[dict[str, Any]]]:
+    """The augmentations of each view that an objective sees."""
+    return [[_step(step) for step in steps] for steps in run.objective.views] if run.objective else []
 
 
 def _plain(value: Any) -> bool:
