@@ -16,7 +16,7 @@ from ..nets.weights import save_weights
 from . import monitor
 from .evaluate import evaluation_mode
 from .modes import autocast
-from .views import Views
+from .seeing import Seeing
 
 if TYPE_CHECKING:
     from .run import Run
@@ -44,7 +44,7 @@ def evaluate(run: Run) -> Found:
     objective, job = run.objective, run.job
     assert objective is not None
     split = run.validation.split
-    held = Views(split, run.settings, job.streams, objective)
+    held = Seeing(split, run.settings, job.streams, objective)
     total, count = torch.zeros((), dtype=torch.float64), 0
     both = nn.ModuleList(part for part in (objective.student, objective.teacher) if part is not None)
     with evaluation_mode(both), torch.no_grad():

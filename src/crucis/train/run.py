@@ -30,7 +30,7 @@ from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
 from .settings import Settings, SettingsError
-from .views import Views
+from .seeing import Seeing
 
 Probe = Callable[[nn.Module], Mapping[str, float]]
 
@@ -113,7 +113,7 @@ class Run:
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
         self.feed = (Feed(self.training, settings, job.streams) if self.objective is None
-                     else Views(self.training, settings, job.streams, self.objective))  # fmt: skip
+                     else Seeing(self.training, settings, job.streams, self.objective))  # fmt: skip
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]
