@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.augmenting import called
 from .published.rates import Rates
 from .run import Run
 
@@ -40,7 +41,7 @@ def account(run: Run) -> dict[str, Any]:
 
 def _views(run: Run) -> list[list[dict[str, Any]]]:
     """The augmentations of each view that an objective sees."""
-    return [[_step(step) for step in steps] for steps in run.objective.views] if run.objective else []
+    return [[_step(step) for step in steps] for steps in run.objective.views] if run.objective is not None else []
 
 
 def _plain(value: Any) -> bool:
@@ -50,6 +51,6 @@ def _plain(value: Any) -> bool:
 
 
 def _step(step: Any) -> dict[str, Any]:
-    """An augmentation by its class, with its fields."""
+    """An augmentation by its leaf, with its fields."""
     fields = dataclasses.asdict(step) if dataclasses.is_dataclass(step) and not isinstance(step, type) else {}
-    return {"name": type(step).__name__.lower(), **{k: v for k, v in fields.items() if _plain(v)}}
+    return {"name": called(step), **{k: v for k, v in fields.items() if _plain(v)}}

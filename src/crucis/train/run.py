@@ -29,8 +29,8 @@ from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
-from .settings import Settings, SettingsError
 from .seeing import Seeing
+from .settings import Settings, SettingsError
 
 Probe = Callable[[nn.Module], Mapping[str, float]]
 
@@ -112,8 +112,9 @@ class Run:
         self.stream = streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
-        self.feed = (Feed(self.training, settings, job.streams) if self.objective is None
-                     else Seeing(self.training, settings, job.streams, self.objective))  # fmt: skip
+        self.feed = Feed(self.training, settings, job.streams) if self.objective is None else (
+            Seeing(self.training, settings, job.streams, self.objective)
+        )  # fmt: skip
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]

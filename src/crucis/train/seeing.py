@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,29 +11,30 @@ from torch import Tensor
 from .. import streams
 from ..data.augmenting import Drawn, Pipeline
 from ..data.batches import Resident
+from .feed import Batch, Feed
 from .objectives import Objective, Seen
 from .settings import Settings
 from .views import Views
 
 
-class Seeing(Views):
+class Seeing(Feed):
     """A split as a sequence of (`Seen`, labels).
 
-    Streams beside those of `Views`: `mask/EPOCH/BATCH` for the masks of a batch.
+    Streams: those of `Views`, and `mask/EPOCH/BATCH` for the masks of a batch.
     """
 
-    soft = False
-
     def __init__(self, split: Resident, settings: Settings, names: tuple[int, str, int], objective: Objective) -> None:
-        pipelines = [Pipeline(list(steps)) for steps in objective.views] or [Pipeline([])]
-        super().__init__(split, pipelines, settings.batch, names)
-        self.objective, self.pipeline = objective, pipelines[0]
+        self.split, self.size, self.names, self.objective = split, settings.batch, names, objective
+        self.pipelines = [Pipeline(list(steps)) for steps in objective.views] or [Pipeline([])]
+        self.views = Views(split, self.pipelines, settings.batch, names)
+        self.pipeline, self.soft = self.pipelines[0], False
+        self._epoch = -1
+        self._batch: Batch | None = None
 
-    def epoch(self, epoch: int) -> Callable[[int], tuple[Any, Tensor]]:
-        """The function from a batch's place in the epoch to (`Seen`, labels)."""
-        batch = super().epoch(epoch)
+    def _open(self, epoch: int) -> Any:
+        batch = self.views.epoch(epoch)
 
-        def seen(i: int) -> tuple[Any, Tensor]:
+        def seen(i: int) -> tuple[Seen, Tensor]:
             views, y = batch(i)
             return Seen(views, self._masks(len(y), epoch, i)), y
 
