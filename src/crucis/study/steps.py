@@ -205,7 +205,7 @@ def _fresh(net: Mapping[str, Any], data: Dataset, seed: int, depth: int, step: S
 
 def _settings(spec: Mapping[str, Any], n_train: int, context: Context) -> Settings:
     params = {name: _with_entries(value, context) for name, value in spec["params"].items()}
-    if "source" in spec:  # a user's protocol: its own defaults stand before those of 'supervised'
+    if spec["kind"] != "train/supervised":  # another protocol's own defaults stand before those of 'supervised'
         with _leaf(spec, "train", context) as (_, leaf):
             own = {name: param.default for name, param in leaf.params.items() if not param.required}
         params = {**own, **params}

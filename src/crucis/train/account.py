@@ -21,7 +21,7 @@ def account(run: Run) -> dict[str, Any]:
     `not_decayed` and `decay_on` (names of parameters; the choices that would spare these), `not_adapted` (names, where
     tensors have rates of their own), `rates` (see `published.rates`), `decays` (the same of a changing weight decay),
     `updates`, `batch`, `n_train`, `steps_per_epoch`, `augment`, `label_smoothing`, `clip`, `ema` and what belongs to
-    it, `precision`."""
+    it, `precision`; with an objective also `objective` (what it says of itself) and `views`.\"\"\"
     names = {id(value): name for name, value in run.params.items()}
     settings = run.settings
     groups: list[dict[str, Any]] = []
@@ -42,6 +42,7 @@ def account(run: Run) -> dict[str, Any]:
         "batch": settings.batch, "n_train": settings.n_train, "steps_per_epoch": settings.steps_per_epoch,
         "augment": [_step(step) for step in run.feed.pipeline.steps], "label_smoothing": settings.label_smoothing,
         "clip": settings.clip, "ema": settings.ema, "precision": settings.precision,
+        **({} if run.objective is None else {"objective": run.objective.about(), "views": _views(run)}),
     }  # fmt: skip
     if any("adapt" in group for group in run.optimiser.param_groups):
         out["not_adapted"] = sorted(plain)
@@ -51,6 +52,11 @@ def account(run: Run) -> dict[str, Any]:
         out |= {"ema_warmup": settings.ema_warmup, "ema_every": settings.ema_every,
                 "ema_statistics": settings.ema_statistics}  # fmt: skip
     return out
+
+
+def _views(run: Run) -> list[list[dict[str, Any]]]:
+    """The augmentations of each view that an objective sees."""
+    return [[_step(step) for step in steps] for steps in run.objective.views] if run.objective is not None else []
 
 
 def _plain(value: Any) -> bool:

@@ -21,6 +21,7 @@ from ..data.dataset import Dataset
 from ..errors import Divergence
 from ..nets.weights import restore, save_weights
 from ..records import Context, Result
+from . import pretraining
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
@@ -28,6 +29,8 @@ from .follow import Count, follow
 from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
+from .objectives import Maker, Objective, composed
+from .seeing import Seeing
 from .settings import Settings, SettingsError
 
 Probe = Callable[[nn.Module], Mapping[str, float]]
@@ -51,6 +54,8 @@ class Job:
         verb: `train`, or `perturb` for a perturbation that trains; part of every stream's name.
         term: makes a further term of the loss, given the network that is trained; draws of the term come from the
             stream of the network's own draws.
+        objective: makes what is minimised in place of cross-entropy, around the network (see `objectives`); its draws
+            come from the stream `objective`.
     """
 
     build: Callable[[], nn.Module]
@@ -66,6 +71,7 @@ class Job:
     determinism: str = "strict"
     verb: str = "train"
     term: Callable[[nn.Module], Term] | None = None
+    objective: Maker | None = None
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -99,6 +105,7 @@ class Run:
         if "best" in job.publish and settings.select is None:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
         self.model = self._model()
+        self.objective = self._objective()
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
         self.optimiser = build_optimiser(self.model, settings)
@@ -106,7 +113,9 @@ class Run:
         self.stream = streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
-        self.feed = Feed(self.training, settings, job.streams)
+        self.feed = Feed(self.training, settings, job.streams) if self.objective is None else (
+            Seeing(self.training, settings, job.streams, self.objective)
+        )  # fmt: skip
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]
@@ -121,6 +130,7 @@ class Run:
         self.best: dict[str, Any] = {"step": 0, "value": None, "waited": 0}
         self.best_weights: dict[str, Tensor] = {}
         self.last: Scores | None = None
+        self.found: pretraining.Found | None = None  # the last evaluation of a run with an objective
         self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
         self.marks = self._marks()
 
@@ -134,11 +144,27 @@ class Run:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model.train()
 
+    def _objective(self) -> Objective | None:
+        """What the job minimises in place of cross-entropy; its student takes the place of the network."""
+        job, settings = self.job, self.settings
+        if job.objective is None:
+            return None
+        with streams.borrowed(streams.Stream(*job.streams, "objective")):
+            made = job.objective(self.model, settings, tuple(job.data.shape))
+        made.total = settings.total_steps
+        made.cast = lambda: autocast(settings.precision, job.device)
+        if made.teacher is not None:
+            made.teacher.to(job.device)
+        self.model = made.student.to(job.device).train()
+        return made
+
     def _marks(self) -> list[int]:
         every, settings = self.settings.evaluate_every, self.settings
         total = settings.total_steps
         steps = {*range(every, total, every), *range(settings.steps_per_epoch, total, settings.steps_per_epoch), total}
         steps |= {step for step in (*self.job.publish, *self.job.probe_at) if isinstance(step, int)}
+        if self.objective is not None and not total:
+            raise SettingsError("length", "without a step there is nothing to evaluate; write at least 1 step")
         return sorted(step for step in steps if 0 < step <= total)
 
     # -- stepping ------------------------------------------------------------------------------------------------
@@ -152,6 +178,8 @@ class Run:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
         after = [*before, *tail(self.optimiser, live, self.settings, average), *behind]
+        if self.objective is not None:
+            return composed(self.objective, self.optimiser, after, self.losses, self.hits)
         term = None if self.job.term is None else self.job.term(self.model)
         return compose(
             forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
@@ -173,7 +201,8 @@ class Run:
         self.absorb(losses, hits)
 
     def absorb(self, losses: np.ndarray, hits: np.ndarray) -> None:
-        """Take over the losses and hits of the steps up to `position`, float64 (k,) each.
+        """Take over the losses and hits of the steps up to `position`, float64 (k,) each; with an objective, its totals
+        (k, m) in place of hits.
 
         Raises:
             Divergence: see `fold`.
@@ -184,13 +213,15 @@ class Run:
             good = losses[: bad[0]] if bad[0] else (self.folded[-1][0] if self.folded else losses[:0])
             last = float(good[-1]) if good.size else (self.rows[-1]["train_loss"] if self.rows else None)
             raise Divergence("the training loss is not finite", first, last)
-        self.folded.append(np.stack([losses, hits]))
+        self.folded.append(np.vstack([losses, hits.T]))
 
     # -- marks ---------------------------------------------------------------------------------------------------
 
     @property
     def network(self) -> nn.Module:
-        """What is evaluated and kept: the running average where there is one."""
+        """What is evaluated and kept: the running average where there is one, or what an objective keeps."""
+        if self.objective is not None:
+            return self.objective.kept.net
         if self.average is None:
             return self.model
         if self.settings.ema_statistics:
@@ -211,7 +242,8 @@ class Run:
         """For people: where the run is, and its last evaluation."""
         last = self.rows[-1] if self.rows else {}
         shown: dict[str, float] = {"step": self.position, "steps": self.settings.total_steps}
-        return shown | {name: round(last[name], 4) for name in ("train_loss", "loss", "accuracy") if name in last}
+        names = ("train_loss", "loss", "accuracy", "knn_accuracy")
+        return shown | {name: round(last[name], 4) for name in names if name in last}
 
     def mark(self) -> None:
         """What is due at `position`: a row of the curve, early stopping, a probe, a published checkpoint."""
@@ -226,10 +258,10 @@ class Run:
                 for param in self.network.parameters():
                     param.grad = None
         if step in self.job.publish:
-            scores = self.last if due else None
+            scores = (self.last or self.found) if due else None
             if scores is None:
                 with self.aside("publish", step):
-                    scores = self.scores(self.validation)
+                    scores = self.scores(self.validation) if self.objective is None else pretraining.evaluate(self)
             self._publish(self.job.publish[step], step, self.network, scores)
 
     def aside(self, purpose: str, step: int) -> Any:
@@ -237,6 +269,9 @@ class Run:
         return streams.borrowed(streams.Stream(*self.job.streams, purpose, step, device=self.job.device))
 
     def _row(self, step: int) -> None:
+        if self.objective is not None:
+            pretraining.row(self, step)
+            return
         scores = self.last = self.scores(self.validation)
         if not np.isfinite(scores.loss):
             raise Divergence("the validation loss is not finite", step, float(self.folded[-1][0][-1]))
@@ -268,12 +303,12 @@ class Run:
         if self.settings.patience is not None and self.best["waited"] >= self.settings.patience:
             self.end = step
 
-    def _publish(self, key: str, step: int, weights: Any, scores: Scores) -> None:
+    def _publish(self, key: str, step: int, weights: Any, scores: Scores | pretraining.Found) -> None:
         folder = self.ctx.scratch / f"publish-{step}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         save_weights(folder / "model.safetensors", weights)
-        values = {"step": step, "accuracy": scores.accuracy, "loss": scores.loss}
+        values = {"step": step, **scores.published()}
         self.ctx.publish(key, folder, Result(values=values, files={"model.safetensors": "model"}))
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -305,6 +340,8 @@ class Run:
             tensors |= {f"average/{name}": value for name, value in trained(self.average).items()}
         if self.average is not None and self.settings.ema_statistics:
             tensors |= {f"statistics/{name}": value.detach() for name, value in self.average.named_buffers()}
+        if self.objective is not None:
+            tensors |= {f"objective/{name}": value.detach() for name, value in self.objective.extra_state().items()}
         scalars: dict[str, Any] = {}
         for index, param in enumerate(self.params.values()):
             for key, value in self.optimiser.state.get(param, {}).items():
@@ -337,6 +374,8 @@ class Run:
             if self.average is not None and self.settings.ema_statistics:
                 for name, value in self.average.named_buffers():
                     value.copy_(tensors[f"statistics/{name}"])
+            for name, value in (self.objective.extra_state() if self.objective is not None else {}).items():
+                value.copy_(tensors[f"objective/{name}"])
         fused = any(group.get("fused") for group in self.optimiser.param_groups)
         for index, param in enumerate(self.params.values()):
             state, head = self.optimiser.state[param], f"optimiser/{index}/"
@@ -353,6 +392,8 @@ class Run:
         self.folded = [folded] if folded.shape[1] else []
         self.position, self.end = plain["position"], plain["end"]
         self.count.made = plain.get("made", self.position)
+        if self.objective is not None:
+            self.objective.done = self.position
         self.rows, self.best = [dict(row) for row in plain["rows"]], dict(plain["best"])
         self.probes = {
             int(step): {name: float.fromhex(value) for name, value in found.items()}

@@ -55,6 +55,7 @@ def why_not(jobs: Sequence[Job]) -> str | None:
         "stacking is bitwise equal only with one thread": torch.get_num_threads() != 1,
         "stacking is bitwise equal only in fp32": settings.precision != "fp32",
         "compiled networks are not stacked": settings.compile,
+        "an objective belongs to one network": any(job.objective is not None for job in jobs),
         "a further term of the loss belongs to one network": any(job.term is not None for job in jobs),
         "clipping, accumulation and augmentation are done seed by seed": (
             settings.clip is not None or settings.accumulate != 1 or bool(settings.augment)
