@@ -21,7 +21,7 @@ def account(run: Run) -> dict[str, Any]:
     `not_decayed` and `decay_on` (names of parameters; the choices that would spare these), `not_adapted` (names, where
     tensors have rates of their own), `rates` (see `published.rates`), `decays` (the same of a changing weight decay),
     `updates`, `batch`, `n_train`, `steps_per_epoch`, `augment`, `label_smoothing`, `clip`, `ema` and what belongs to
-    it, `precision`; with an objective also `objective` (what it says of itself) and `views`.\"\"\"
+    it, `precision`; with an objective also `objective` (what it says of itself) and `views`."""
     names = {id(value): name for name, value in run.params.items()}
     settings = run.settings
     groups: list[dict[str, Any]] = []
