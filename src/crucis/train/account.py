@@ -17,7 +17,7 @@ from .run import Run
 def account(run: Run) -> dict[str, Any]:
     """JSON values: `optimiser` (class), `groups` (options, number of tensors and of weights), `not_decayed` (names),
     `rates` (see `published.rates`), `updates`, `batch`, `n_train`, `steps_per_epoch`, `augment`, `label_smoothing`,
-    `clip`, `ema`, `precision`."""
+    `clip`, `ema`, `precision`, and `ranks` if there were several."""
     names = {id(value): name for name, value in run.params.items()}
     settings = run.settings
     groups: list[dict[str, Any]] = []
@@ -34,6 +34,7 @@ def account(run: Run) -> dict[str, Any]:
         "batch": settings.batch, "n_train": settings.n_train, "steps_per_epoch": settings.steps_per_epoch,
         "augment": [_step(step) for step in run.feed.pipeline.steps], "label_smoothing": settings.label_smoothing,
         "clip": settings.clip, "ema": settings.ema, "precision": settings.precision,
+        **({"ranks": run.ranks.world} if run.ranks else {}),
     }  # fmt: skip
 
 
