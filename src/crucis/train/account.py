@@ -21,7 +21,8 @@ def account(run: Run) -> dict[str, Any]:
     `not_decayed` and `decay_on` (names of parameters; the choices that would spare these), `not_adapted` (names, where
     tensors have rates of their own), `rates` (see `published.rates`), `decays` (the same of a changing weight decay),
     `updates`, `batch`, `n_train`, `steps_per_epoch`, `augment`, `label_smoothing`, `clip`, `ema` and what belongs to
-    it, `precision`; with an objective also `objective` (what it says of itself) and `views`."""
+    it, `precision`; with an objective also `objective` (what it says of itself) and `views`, and
+    `ranks` if there were several."""
     names = {id(value): name for name, value in run.params.items()}
     settings = run.settings
     groups: list[dict[str, Any]] = []
@@ -43,6 +44,7 @@ def account(run: Run) -> dict[str, Any]:
         "augment": [_step(step) for step in run.feed.pipeline.steps], "label_smoothing": settings.label_smoothing,
         "clip": settings.clip, "ema": settings.ema, "precision": settings.precision,
         **({} if run.objective is None else {"objective": run.objective.about(), "views": _views(run)}),
+        **({"ranks": run.ranks.world} if run.ranks else {}),
     }  # fmt: skip
     if any("adapt" in group for group in run.optimiser.param_groups):
         out["not_adapted"] = sorted(plain)

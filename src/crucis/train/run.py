@@ -31,7 +31,10 @@ from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
 from .seeing import Seeing
+from .ranks import Ranks, averager, pack_stream, unpack_stream
 from .settings import Settings, SettingsError
+from .synced import synchronise
+from .world import check_world
 
 Probe = Callable[[nn.Module], Mapping[str, float]]
 
@@ -56,6 +59,7 @@ class Job:
             stream of the network's own draws.
         objective: makes what is minimised in place of cross-entropy, around the network (see `objectives`); its draws
             come from the stream `objective`.
+        ranks: this process among those that train together; None trains alone.
     """
 
     build: Callable[[], nn.Module]
@@ -72,6 +76,7 @@ class Job:
     verb: str = "train"
     term: Callable[[nn.Module], Term] | None = None
     objective: Maker | None = None
+    ranks: Ranks | None = None
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -101,7 +106,12 @@ class Run:
 
     def __init__(self, job: Job, ctx: Context, tick: Callable[[], None] = lambda: None) -> None:
         self.job, self.ctx, self.tick, self.settings = job, ctx, tick, job.resolved
-        settings, device = self.settings, job.device
+        settings, device, ranks = self.settings, job.device, job.ranks
+        self.ranks = ranks
+        if ranks:
+            check_world(settings, ranks.world)
+        if ranks and job.objective is not None:
+            raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
         self.model = self._model()
@@ -110,12 +120,14 @@ class Run:
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
         self.optimiser = build_optimiser(self.model, settings)
         self.optimiser.zero_grad(set_to_none=True)  # a copied network may bring gradients along
-        self.stream = streams.Stream(*job.streams, "model", device=device)
+        self.stream = ranks.stream(job.streams) if ranks else streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
-        self.feed = Feed(self.training, settings, job.streams) if self.objective is None else (
-            Seeing(self.training, settings, job.streams, self.objective)
-        )  # fmt: skip
+        self.feed = (
+            Feed(self.training, settings, job.streams, ranks.rows if ranks else slice(None))
+            if self.objective is None
+            else Seeing(self.training, settings, job.streams, self.objective)
+        )
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]
@@ -142,6 +154,9 @@ class Run:
         model.to(job.device)
         if len(job.data.shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if job.ranks:
+            job.ranks.alike(model)
+            synchronise(model)
         return model.train()
 
     def _objective(self) -> Objective | None:
@@ -177,12 +192,14 @@ class Run:
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
-        after = [*before, *tail(self.optimiser, live, self.settings, average), *behind]
+        after, settings = [*before, *tail(self.optimiser, live, self.settings, average), *behind], self.settings
         if self.objective is not None:
             return composed(self.objective, self.optimiser, after, self.losses, self.hits)
+        if self.ranks:
+            after, settings = [averager(live, self.ranks), *after], self.ranks.local(settings)
         term = None if self.job.term is None else self.job.term(self.model)
         return compose(
-            forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
+            forward, settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
             self.losses, self.hits, term,
         )  # fmt: skip
 
@@ -194,11 +211,12 @@ class Run:
         """
         if not self.losses:
             return
-        losses = torch.stack(self.losses).double().cpu().numpy()
-        hits = torch.stack(self.hits).double().cpu().numpy()
+        losses, hits = torch.stack(self.losses).double(), torch.stack(self.hits).double()
         self.losses.clear()
         self.hits.clear()
-        self.absorb(losses, hits)
+        if self.ranks:
+            losses, hits = self.ranks.totals(losses, hits)
+        self.absorb(losses.cpu().numpy(), hits.cpu().numpy())
 
     def absorb(self, losses: np.ndarray, hits: np.ndarray) -> None:
         """Take over the losses and hits of the steps up to `position`, float64 (k,) each; with an objective, its totals
@@ -234,7 +252,7 @@ class Run:
         """Scores of the current network."""
         before = time.perf_counter()
         device, precision = self.job.device, self.settings.precision
-        found = evaluate(self.network, split, self.head, lambda: autocast(precision, device), self.tick)
+        found = evaluate(self.network, split, self.head, lambda: autocast(precision, device), self.tick, self.ranks)
         self.spent["evaluation_s"] += time.perf_counter() - before
         return found
 
@@ -326,10 +344,12 @@ class Run:
         """What a checkpoint must agree with: this job, and what may change the bits of its numbers."""
         settings, device = self.settings, self.job.device
         name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+        ranks = {"world": self.ranks.world} if self.ranks else {}
         return digest({
             "job": [*self.job.streams, self.job.data.digest, settings.total_steps, settings.batch,
                     settings.n_train, settings.precision, self.job.determinism, settings.compile],
             "numerics": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), name],
+            **ranks,
         })  # fmt: skip
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -361,6 +381,8 @@ class Run:
             "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
             "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
         }  # fmt: skip
+        if self.ranks:
+            plain["streams"] = [text.decode() for text in self.ranks.collect(pack_stream(self.stream))]
         return tensors, plain
 
     def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
@@ -387,6 +409,8 @@ class Run:
         if "stream_device" in tensors:
             self.stream.device_state = tensors["stream_device"].clone()
         self.stream.unpack_others(plain["others"])
+        if self.ranks:
+            unpack_stream(self.stream, plain["streams"][self.ranks.rank])
         self.best_weights = {n.removeprefix("best/"): v.clone() for n, v in tensors.items() if n.startswith("best/")}
         folded = tensors["folded"].numpy().copy()
         self.folded = [folded] if folded.shape[1] else []
