@@ -70,6 +70,27 @@ class Range:
     trials: tuple[Trial, ...]
 
 
+@dataclass(frozen=True)
+class Level:
+    """What a trial is held against: the loss at the starting point, its deviation from batch to batch there (the rates
+    at which a ramp begins change next to nothing), and the best smoothed loss of the ramp."""
+
+    first: float
+    noise: float
+    goal: float
+
+    @classmethod
+    def of(cls, calm: Array, smooth: Array) -> Level:
+        """From the first losses of a ramp, (k,), and all its smoothed ones, (n,)."""
+        kept = calm[np.isfinite(calm)]
+        return cls(float(np.median(kept)), _deviation(kept), float(smooth[np.isfinite(smooth)].min()))
+
+
+def _deviation(values: Array) -> float:
+    """Robust standard deviation of single values, from the differences of neighbours; 0 of fewer than three."""
+    return float(np.median(np.abs(np.diff(values)))) / (0.6745 * math.sqrt(2.0)) if len(values) > 2 else 0.0
+
+
 class Unstable(ValueError):
     """Even the smallest rate makes the loss rise, or it was not finite from the start."""
 
@@ -132,12 +153,11 @@ def find(
         raise Unstable("the loss is not finite before the first update")
     rates, smooth = rates[: len(losses)], smoothed(losses)
     diverged = float(rates[-1]) if len(losses) < steps or not np.isfinite(losses[-1]) else None
-    calm = losses[: max(MEDIAN, steps // 20)]
-    first = float(np.median(calm[np.isfinite(calm)]))
+    level = Level.of(losses[: max(MEDIAN, steps // 20)], smooth)
     trials: list[Trial] = []
 
     def stable(rate: float) -> bool:
-        trials.append(_trial(descend, rate, hold, first, factor))
+        trials.append(_trial(descend, rate, hold, level, factor))
         return trials[-1].stable
 
     low, high = _bracket(stable, start, diverged or end, end)
@@ -187,47 +207,49 @@ def _bracket(stable: Callable[[float], bool], start: float, guess: float, end: f
     raise Unstable(f"the loss rises at a rate of {start:g} already")
 
 
-def _trial(descend: Descent, rate: float, hold: int, first: float, factor: float) -> Trial:
+def _trial(descend: Descent, rate: float, hold: int, level: Level, factor: float) -> Trial:
     def watch(losses: Sequence[float]) -> bool:
         recent = losses[-MEDIAN:]
-        return not math.isfinite(losses[-1]) or float(np.median(recent)) > factor**2 * first  # momentum may overshoot
+        return not math.isfinite(losses[-1]) or float(np.median(recent)) > factor**2 * level.first
 
     answer, losses = None, np.zeros(0)
     for steps in (hold, LONGER * hold):
         losses = np.asarray(descend([rate] * steps, watch), np.float64)
         ended = len(losses) < steps or not np.isfinite(losses).all() or watch(losses.tolist())
-        answer = False if ended else settled(losses, first)
+        answer = False if ended else settled(losses, level)
         if answer is not None:
             break
     end = losses[-max(1, len(losses) // BLOCKS) :]
     return Trial(rate, bool(answer), len(losses), float(np.mean(end)))
 
 
-def settled(losses: Array, first: float) -> bool | None:
+def settled(losses: Array, level: Level) -> bool | None:
     """Whether a descent at a fixed rate came to rest: True, False, or None (in doubt).
 
-    It did not if its last three tenths lie above where it began although it had risen, or above its best three tenths
-    in a row, by more than `VISIBLE` of the first loss and `SURE` standard errors of its own noise (from differences of
-    neighbouring pairs, so that swinging from side to side is no noise). A rise over the best that stays below the
-    middle between the best and the start is in doubt: momentum swings back once and comes down again.
+    Its end is the mean of its last three tenths; a rise counts if it exceeds `VISIBLE` of the first loss and `SURE`
+    standard errors. False: the end lies above the first loss, or above the middle between it and the best end that
+    three tenths in a row had. In doubt: a smaller rise over that best (momentum swings back once and comes down again),
+    and a descent that rose above the first loss and has not come down half way to the ramp's best (some come down
+    later, others stay up for good, as networks do whose units have died).
 
     Args:
         losses: (n,), finite, n >= 2 * BLOCKS.
-        first: the loss before the first update.
+        level: of the starting point.
     """
     size = len(losses) // BLOCKS
     blocks = losses[len(losses) - BLOCKS * size :].reshape(BLOCKS, size).mean(1)
     thirds = np.convolve(blocks, np.full(3, 1 / 3), "valid")
     end, best, peak = float(thirds[-1]), float(thirds[:-3].min()), float(blocks.max())
-    pairs = losses[len(losses) % 2 :].reshape(-1, 2).mean(1)
-    noise = float(np.median(np.abs(np.diff(pairs)))) / 0.6745 / math.sqrt(2.0)  # of a pair
-    error = noise * math.sqrt(2.0) * math.sqrt(2.0 / (3 * size))
-    margin = max(VISIBLE * abs(first), SURE * error)
-    if end > first + margin or (peak > first + margin and end > first - margin):
+    least = VISIBLE * abs(level.first)
+    if end > level.first + max(least, SURE * level.noise / math.sqrt(3 * size)):
         return False
-    if end <= best + margin:
+    if peak > level.first + max(least, SURE * level.noise / math.sqrt(size)) and end > (level.first + level.goal) / 2:
+        return None
+    # Pairs, so that swinging from side to side is no noise.
+    pair = _deviation(losses[len(losses) % 2 :].reshape(-1, 2).mean(1))
+    if end <= best + max(least, SURE * pair * math.sqrt(4 / (3 * size))):
         return True
-    return False if end > (best + first) / 2 else None
+    return False if end > (best + level.first) / 2 else None
 
 
 def steepest(rates: Array, losses: Array, until: float) -> float | None:
@@ -252,9 +274,7 @@ def steepest(rates: Array, losses: Array, until: float) -> float | None:
     slopes = np.array([
         np.median((losses[k + b] - losses[k + a]) / (b - a)) for k in range(usable - width + 1)
     ])  # fmt: skip
-    calm = np.abs(np.diff(losses[: 2 * width]))
-    noise = float(np.median(calm)) / 0.6745 / math.sqrt(2.0)
     k = int(slopes.argmin())
-    if -slopes[k] * (width - 1) <= SURE * noise / math.sqrt(width):
+    if -slopes[k] * (width - 1) <= SURE * _deviation(losses[: 2 * width]) / math.sqrt(width):
         return None
     return float(math.sqrt(rates[k] * rates[k + width - 2]))
