@@ -300,6 +300,7 @@ class Run:
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
+        self.ctx.note("eval", **self.rows[-1])
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))
 
