@@ -30,8 +30,8 @@ from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
-from .seeing import Seeing
 from .ranks import Ranks, averager, pack_stream, unpack_stream
+from .seeing import Seeing
 from .settings import Settings, SettingsError
 from .synced import synchronise
 from .world import check_world
