@@ -105,7 +105,7 @@ def test_a_group_that_is_stopped_and_then_loses_a_rank_ends_as_if_undisturbed(la
 def test_what_ranks_cannot_do_is_one_sentence(lab):
     lab.write(STUDY.replace("batch: 128", "batch: 129"))
     lab.write(NET, "slow.py")
-    clean_error(lab("run", "--ranks", "2"), "2 ranks cannot share a batch of 129 examples evenly; write batch: 130")
+    clean_error(lab("run", "--ranks", "2"), "2 ranks cannot share a batch of 129 examples evenly; write batch: 128")
     clean_error(lab("run", "--ranks", "0"), "at least one rank")
     clean_error(lab("plan", "--ranks", "-1"), "at least one rank")
     clean_error(lab("run", "--ranks", "2", "--device", "cuda:1"), "names one GPU")
