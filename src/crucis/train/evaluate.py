@@ -56,6 +56,10 @@ class Scores:
     n: int
     loss_se: float
 
+    def published(self) -> dict[str, float]:
+        """What the record of a checkpoint holds beside its step."""
+        return {"accuracy": self.accuracy, "loss": self.loss}
+
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:

@@ -16,7 +16,7 @@ from .. import streams
 from ..errors import Divergence, Stopped
 from ..nets.weights import save_weights
 from ..records import Context, Reason, Result
-from . import checkpoint
+from . import checkpoint, pretraining
 from .account import account
 from .cadence import BEAT, Cadence
 from .compose import Step
@@ -197,6 +197,10 @@ class Keeper:
 def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     """Last evaluations, files and values of a run that reached its end."""
     model = run.network.eval()
+    if run.objective is not None:
+        made = pretraining.finish(run, label)
+        return Fitted(model, made.values, made.uncertainty, made.curve, run.probes, run.position, None, made.files,
+                      _notes(run, begun, resumed))  # fmt: skip
     with run.aside("final", run.position):
         training = run.scores(Sheet(run.training))
         validation = run.last or run.scores(run.validation)
@@ -219,6 +223,18 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     if run.best["value"] is not None:
         accuracy, loss = run.best["scores"]
         values |= {"best_step": run.best["step"], "best_accuracy": accuracy, "best_loss": loss}
+    uncertainty = {
+        "accuracy": _share(validation.accuracy, validation.n), "train_accuracy": _share(training.accuracy, training.n),
+        "loss": {"se": validation.loss_se, "n": validation.n, "kind": "normal"},
+        "train_loss": {"se": training.loss_se, "n": training.n, "kind": "normal"},
+    }  # fmt: skip
+    best = run.best["step"] if run.best["value"] is not None else None
+    notes = _notes(run, begun, resumed)
+    return Fitted(model, values, uncertainty, curve, run.probes, run.position, best, files, notes)
+
+
+def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
+    """Circumstances of a run: seconds, what was done, examples dropped, published steps that were not reached."""
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
     notes["trained"] = account(run)
@@ -227,13 +243,7 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)
     if missed:
         notes["not_reached"] = missed
-    uncertainty = {
-        "accuracy": _share(validation.accuracy, validation.n), "train_accuracy": _share(training.accuracy, training.n),
-        "loss": {"se": validation.loss_se, "n": validation.n, "kind": "normal"},
-        "train_loss": {"se": training.loss_se, "n": training.n, "kind": "normal"},
-    }  # fmt: skip
-    best = run.best["step"] if run.best["value"] is not None else None
-    return Fitted(model, values, uncertainty, curve, run.probes, run.position, best, files, notes)
+    return notes
 
 
 def _share(value: float, n: int) -> dict[str, Any]:
