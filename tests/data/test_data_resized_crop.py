@@ -9,6 +9,7 @@ from augment_oracles import pictures, transforms
 from scipy.stats import ks_2samp
 
 from crucis.data.augment import resized_crop
+from crucis.data.dataset import DataError
 from crucis.streams import generator
 
 
@@ -67,5 +68,5 @@ def test_what_never_fits_is_the_largest_central_window():
 
 
 def test_areas_in_the_wrong_order_are_refused():
-    with pytest.raises(ValueError, match="above largest"):
+    with pytest.raises(DataError, match="above largest"):
         resized_crop.augment(smallest=0.5, largest=0.2)

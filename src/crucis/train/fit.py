@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,11 @@ from ..nets.weights import save_weights
 from ..records import Context, Reason, Result
 from . import checkpoint, pretraining
 from .account import account
-from .cadence import Cadence
+from .cadence import BEAT, Cadence
 from .compose import Step
 from .evaluate import Sheet
 from .modes import modes
+from .ranks import Pace, shared_state
 from .run import Job, Run, untrained
 from .settings import DROPPED_WORTH_SAYING
 
@@ -101,15 +103,15 @@ def fit(
                 run.mark()
         while run.position < run.end:
             with streams.borrowed(run.stream):
-                _drive(run, step, cadence)
+                _drive(run, step, keeper.due)
             if run.position < run.end:
                 keeper.look_up()
         return finish(run, label, begun, keeper.resumed)
 
 
-def _drive(run: Run, step: Step, cadence: Cadence) -> None:
+def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
     """Steps and marks until the end, or until it is time to look up."""
-    stopping, clock, rates, per_epoch = run.ctx.stopping, cadence.clock, run.rates, run.settings.steps_per_epoch
+    rates, per_epoch = run.rates, run.settings.steps_per_epoch
     while run.position < run.end:
         i = run.position
         batch, first = run.feed.epoch(i // per_epoch), i - i % per_epoch
@@ -117,7 +119,7 @@ def _drive(run: Run, step: Step, cadence: Cadence) -> None:
         while i < until and not up:
             step(*batch(i - first), rates[i])
             i += 1
-            up = stopping() or clock() > cadence.due
+            up = due(i)
         run.position = i
         run.fold()
         if i == until:
@@ -139,13 +141,22 @@ class Keeper:
         self.run, self.cadence, self.fault = run, cadence, fault
         self.folder = run.ctx.scratch / label if label else run.ctx.scratch
         self.resumed: list[int] = []
+        self.pace = Pace(run.ranks, cadence.clock, BEAT) if run.ranks else None
+        self.due: Callable[[int], bool] = self.pace.due if self.pace else self._due
+
+    def _due(self, _: int) -> bool:
+        return self.run.ctx.stopping() or self.cadence.clock() > self.cadence.due
 
     def resume(self) -> None:
         """Take the newest whole checkpoint over, if it is of this job and this machine's numerics."""
         run = self.run
         if getattr(run.ctx, "replay", False):
             return  # what a replay publishes is committed at its end only, so it must pass every mark
-        found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
+        found = None
+        if run.ranks is None or run.ranks.first:
+            found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
+        if run.ranks:
+            found = shared_state(run.ranks, found)
         if found is None:
             return
         if found[1]["identity"] != run.identity:
@@ -160,8 +171,10 @@ class Keeper:
         Raises:
             Stopped: after the save.
         """
-        run, stop = self.run, self.run.ctx.stopping()
-        self.tend(stop or self.cadence.wants_save())
+        run, stop, save = self.run, self.run.ctx.stopping(), self.cadence.wants_save()
+        if self.pace:
+            stop, save = self.pace.agree(run.position, stop, save)
+        self.tend(stop or save)
         if stop:
             raise Stopped(f"stopped after optimiser step {run.position} of {run.settings.total_steps}; saved")
 
@@ -174,7 +187,8 @@ class Keeper:
             return
         before = time.perf_counter()
         tensors, plain = run.state()
-        checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
+        if run.ranks is None or run.ranks.first:
+            checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
         cost = time.perf_counter() - before
         run.spent["checkpoint_s"] += cost
         self.cadence.saved(cost)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .. import resampling
 from ..augmenting import Augmentation, Params, Picture
+from ..dataset import DataError
 
 REVISION = 1
 RANDOM = True
@@ -103,5 +104,5 @@ def augment(
         interpolation: between pixels, with antialiasing.
     """
     if smallest > largest:
-        raise ValueError(f"resized_crop: smallest {smallest:g} is above largest {largest:g}")
+        raise DataError(f"augment: resized_crop: smallest {smallest:g} is above largest {largest:g}")
     return ResizedCrop(smallest, largest, aspect, size, interpolation)
