@@ -22,7 +22,7 @@ RECIPES = {
     "rich": {"augment": AUGMENT, "ema": 0.9, "label_smoothing": 0.1, "clip": 0.5, "select": "loss"},
     "bf16": {"precision": "bf16", "accumulate": 2, "ema": 0.5},
 }
-SCHEDULES = {"one_cycle": {"warmup": 0}, "step": {}, "multi_step": {}, "exponential": {}, "constant": {}}
+SCHEDULES = {"one_cycle": {"warmup": 0}, "step": {}, "multi_step": {}, "exponential": {}, "constant": {}, "plateau": {}}
 
 
 def _made(**params):

@@ -31,6 +31,7 @@ PAIRS = {
     "step": ({"every": "2 epochs", "gamma": 0.3}, lambda o, n: S.StepLR(o, 20, 0.3)),
     "multi_step": ({"at": ["7 steps", "50%"], "gamma": 0.5}, lambda o, n: S.MultiStepLR(o, [7, n // 2], 0.5)),
     "exponential": ({"gamma": 0.9, "every": "1 steps"}, lambda o, n: S.ExponentialLR(o, 0.9)),
+    "plateau": ({"patience": 1}, lambda o, n: S.ConstantLR(o, factor=1.0)),  # what follows: test_train_plateau.py
     "one_cycle": ({"rise": 0.25}, lambda o, n: S.OneCycleLR(o, 1.0, n, pct_start=0.25, cycle_momentum=False)),
 }  # fmt: skip
 

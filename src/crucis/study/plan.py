@@ -18,6 +18,7 @@ from ..engine.store import Store
 from ..errors import CrucisError
 from ..lengths import Length
 from ..train import recipes, settings
+from ..train.watching import telling
 from .axes import WINNER
 from .binding import Bound, bind
 from .design import Instance, InstanceRef, instances
@@ -124,6 +125,8 @@ class Plan:
             hints["models"] = node.models
         if node.sealed and self.circumstance.unsealed:
             hints["unsealed"] = True
+        if told := telling(node.bound.params.get("watch")):
+            hints["tell"] = told
         return Step(
             key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,
             publishes=tuple(sorted(set(node.marks.values()))), label=node.label, hints=hints,

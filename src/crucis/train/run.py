@@ -21,12 +21,17 @@ from ..data.dataset import Dataset
 from ..errors import Divergence
 from ..nets.weights import restore, save_weights
 from ..records import Context, Result
+from . import watching
+from .alerts import Alerts
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
 from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
+from .reacting import Guard, needs_norm
+from .readings import readings
+from .scaling import Scaling
 from .settings import Settings, SettingsError
 
 Probe = Callable[[nn.Module], Mapping[str, float]]
@@ -50,6 +55,7 @@ class Job:
         verb: `train`, or `perturb` for a perturbation that trains; part of every stream's name.
         term: makes a further term of the loss, given the network that is trained; draws of the term come from the
             stream of the network's own draws.
+        tell: rules that only tell, beside those of the settings (see `watching.telling`).
     """
 
     build: Callable[[], nn.Module]
@@ -65,6 +71,7 @@ class Job:
     determinism: str = "strict"
     verb: str = "train"
     term: Callable[[nn.Module], Term] | None = None
+    tell: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -108,11 +115,14 @@ class Run:
         self.feed = Feed(self.training, settings, job.streams)
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
-        self.rates = [settings.lr * factor for factor in settings.multipliers()]
+        self.base = [settings.lr * factor for factor in settings.multipliers()]
+        self.rates = [*self.base]
+        self.adapting = settings.adapting()
         self.position, self.end = 0, settings.total_steps
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
-        self.folded: list[np.ndarray] = []  # losses and hits since the last row, read from the device
+        self.norms: list[Tensor] = []
+        self.folded: list[np.ndarray] = []  # losses and hits (and norms) since the last row, read from the device
         self.rows: list[dict[str, float]] = []
         self.probes: dict[int, dict[str, float]] = {}
         self.best: dict[str, Any] = {"step": 0, "value": None, "waited": 0}
@@ -120,6 +130,10 @@ class Run:
         self.last: Scores | None = None
         self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
         self.marks = self._marks()
+        rules = (*settings.watch, *watching.rules(job.tell))
+        self.wants_norm = needs_norm(rules)
+        self.scaling = Scaling(device) if settings.precision == "fp16" else None
+        self.guard, self.alerts = Guard(self), Alerts(rules, ctx, device)
 
     def _model(self) -> nn.Module:
         job = self.job
@@ -148,12 +162,21 @@ class Run:
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
-        after = tail(self.optimiser, live, self.settings, average)
+        check = self.guard.check(live, self.wants_norm)
+        after = tail(self.optimiser, live, self.settings, average, check, self.scaling)
         term = None if self.job.term is None else self.job.term(self.model)
-        return compose(
+        step = compose(
             forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
-            self.losses, self.hits, term,
+            self.losses, self.hits, term, chunks=self.guard.chunks, scaling=self.scaling,
         )  # fmt: skip
+        return self.guard.wrap(step, live)
+
+    def retime(self) -> None:
+        """The rates of the steps, from the schedule and what was cut during the run."""
+        rates = [*self.base]
+        for start, factor in [*(self.adapting.cuts if self.adapting else []), *self.guard.cuts]:
+            rates[int(start) :] = [rate * factor for rate in rates[int(start) :]]
+        self.rates[:] = rates
 
     def fold(self) -> None:
         """Read losses and hits since the last call (one synchronisation).
@@ -165,23 +188,27 @@ class Run:
             return
         losses = torch.stack(self.losses).double().cpu().numpy()
         hits = torch.stack(self.hits).double().cpu().numpy()
-        self.losses.clear()
-        self.hits.clear()
-        self.absorb(losses, hits)
+        norms = torch.stack(self.norms).double().cpu().numpy() if self.norms else None
+        for values in (self.losses, self.hits, self.norms):
+            values.clear()
+        self.absorb(losses, hits, norms)
 
-    def absorb(self, losses: np.ndarray, hits: np.ndarray) -> None:
+    def absorb(self, losses: np.ndarray, hits: np.ndarray, norms: np.ndarray | None = None) -> None:
         """Take over the losses and hits of the steps up to `position`, float64 (k,) each.
 
         Raises:
             Divergence: see `fold`.
         """
-        bad = np.flatnonzero(~np.isfinite(losses))
+        made = self.guard.sift(self.position, len(losses))
+        bad = np.flatnonzero(~np.isfinite(losses) if made is None else ~np.isfinite(losses) & made)
         if bad.size:
             first = self.position - len(losses) + int(bad[0]) + 1
-            good = losses[: bad[0]] if bad[0] else (self.folded[-1][0] if self.folded else losses[:0])
+            sound = losses[: bad[0]] if made is None else losses[: bad[0]][made[: bad[0]]]
+            good = sound if sound.size else (self.folded[-1][0] if self.folded else losses[:0])
             last = float(good[-1]) if good.size else (self.rows[-1]["train_loss"] if self.rows else None)
             raise Divergence("the training loss is not finite", first, last)
-        self.folded.append(np.stack([losses, hits]))
+        whole = np.stack([losses, hits] if norms is None else [losses, hits, norms])
+        self.folded.append(whole if made is None else whole[:, made])
 
     # -- marks ---------------------------------------------------------------------------------------------------
 
@@ -225,7 +252,12 @@ class Run:
             if scores is None:
                 with self.aside("publish", step):
                     scores = self.scores(self.validation)
-            self._publish(self.job.publish[step], step, self.network, scores)
+            if self.guard.keeps:  # it may still turn out that the run goes back to before it
+                state = self.network.state_dict()
+                weights = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+                self.guard.held[step] = weights, scores
+            else:
+                self._publish(self.job.publish[step], step, self.network, scores)
 
     def aside(self, purpose: str, step: int) -> Any:
         """Draws in this block come from elsewhere, so that the run goes on as if the block were not there."""
@@ -235,13 +267,24 @@ class Run:
         scores = self.last = self.scores(self.validation)
         if not np.isfinite(scores.loss):
             raise Divergence("the validation loss is not finite", step, float(self.folded[-1][0][-1]))
-        losses, hits = np.concatenate(self.folded, axis=1)
+        whole = np.concatenate(self.folded, axis=1)
+        losses, hits = whole[:2]
         self.folded = []
+        if not losses.size:
+            raise Divergence("every step since the evaluation before was skipped", step)
         self.rows.append({
             "step": step, "epoch": step / self.settings.steps_per_epoch, "train_loss": float(losses.mean()),
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
+        if self.guard.rules or self.alerts.rules:
+            values = readings(self, losses, whole[2] if self.wants_norm else None)
+            self.alerts.look(step, values)
+        else:
+            values = {}
+        self.guard.look(step, values)
+        if self.adapting is not None and self.adapting.look(step, scores):
+            self.retime()
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))
 
@@ -271,6 +314,10 @@ class Run:
         values = {"step": step, "accuracy": scores.accuracy, "loss": scores.loss}
         self.ctx.publish(key, folder, Result(values=values, files={"model.safetensors": "model"}))
         shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(self, step: int, weights: Mapping[str, Tensor], scores: Scores) -> None:
+        """Publish a checkpoint that waited."""
+        self._publish(self.job.publish[step], step, weights, scores)
 
     def publish_best(self) -> None:
         """Commit the best checkpoint, known only at the end; ties go to the earlier step."""
@@ -316,7 +363,10 @@ class Run:
             "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
             "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
         }  # fmt: skip
-        return tensors, plain
+        guard, own = self.guard.state()
+        plain |= {"guard": own, "adapting": self.adapting and self.adapting.state()}
+        plain["scaling"] = self.scaling and self.scaling.state()
+        return tensors | guard, plain
 
     def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Go on from a state. Optimiser state takes the strides of its parameter: fused optimisers walk both in memory
@@ -346,6 +396,13 @@ class Run:
             int(step): {name: float.fromhex(value) for name, value in found.items()}
             for step, found in plain["probes"].items()
         }
+        if "guard" in plain:  # not in a state that the guard itself goes back to
+            self.guard.take(tensors, plain["guard"])
+        if self.scaling is not None:
+            self.scaling.take(plain["scaling"])
+        if self.adapting is not None:
+            self.adapting.take(plain["adapting"])
+        self.retime()
 
 
 def _beside(param: Tensor, value: Tensor, fused: bool) -> Tensor:
