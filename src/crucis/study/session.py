@@ -105,12 +105,12 @@ def open_session(
 def execute(
     session: Session, *, workers: int | None = None, progress: Callable[[Any], None] | None = None,
     stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Sequence[str] = (),
-    stall_s: float = 900,
+    stall_s: float = 900, planned: Callable[[Plan], None] | None = None,
 ) -> Outcome:  # fmt: skip
     """Register the study and run what is missing of its plan. Finished steps are never computed again.
 
     With searches this goes in rounds: what is known is run, then the plan is made again from the results, until
-    nothing waits any more.
+    nothing waits any more. `planned` is told the plan before each round and at the end.
 
     Raises:
         CrucisError: an arm `baseline` of another net is not its method with everything left out.
@@ -125,6 +125,8 @@ def execute(
     registry.register(session.plan, session.store)  # before the first proposal: a search is promised like the rest
     while True:
         proposed += hunting.propose(session, stages, cells)
+        if planned is not None:
+            planned(session.plan)
         outcome = _round(session, workers, progress, stages, cells, () if rounds else again, stall_s)
         rounds.append(outcome)
         before = {node.key for node in session.plan.nodes}

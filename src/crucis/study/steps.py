@@ -133,15 +133,17 @@ def _measure(step: Step, context: Context) -> Result:
     if "data" in spec:
         own = _data(spec["data"], step, seed)
         task, data = (own, data) if verb == "perturb" else (None, own)
-    trainer = None
-    if verb == "perturb" and model is not None and settings is not None:
+    trainer = descents = None
+    if verb == "perturb" and model is not None and data is not None and settings is not None:
         from ..train.continuation import continuation
+        from ..train.descent import Descents
 
         trainer = continuation(model, settings, seed, depth, context, _device(step), spec["determinism"])
+        descents = Descents(model, data, settings, seed, depth, context, _device(step), spec["determinism"])
     specimen = Specimen(
         model=model, data=data, seed=seed, depth=depth, device=_device(step), inputs=inputs,
         models=_Models(step, context), split=spec.get("split", "validation"), ctx=context, task=task,
-        settings=settings, trainer=trainer,
+        settings=settings, trainer=trainer, descents=descents,
     )  # fmt: skip
     with _leaf(spec, verb, context) as (measure, leaf):
         return measure(specimen, **_arguments(leaf, spec["params"], context))
@@ -205,7 +207,7 @@ def _fresh(net: Mapping[str, Any], data: Dataset, seed: int, depth: int, step: S
 
 def _settings(spec: Mapping[str, Any], n_train: int, context: Context) -> Settings:
     params = {name: _with_entries(value, context) for name, value in spec["params"].items()}
-    if "source" in spec:  # a user's protocol: its own defaults stand before those of 'supervised'
+    if spec["kind"] != "train/supervised":  # another protocol's own defaults stand before those of 'supervised'
         with _leaf(spec, "train", context) as (_, leaf):
             own = {name: param.default for name, param in leaf.params.items() if not param.required}
         params = {**own, **params}

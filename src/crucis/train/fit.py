@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_right
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +17,13 @@ from .. import streams
 from ..errors import Divergence, Stopped
 from ..nets.weights import save_weights
 from ..records import Context, Reason, Result
-from . import checkpoint
+from . import checkpoint, pretraining
 from .account import account
-from .cadence import Cadence
+from .cadence import BEAT, Cadence
 from .compose import Step
 from .evaluate import Sheet
 from .modes import modes
+from .ranks import Pace, shared_state
 from .reacting import Return, is_full
 from .recomputing import recomputed
 from .run import Job, Run, untrained
@@ -104,26 +106,36 @@ def fit(
         run = Run(job, ctx, lambda: _beat(run, cadence))
         keeper = Keeper(run, cadence, label, fault)
         keeper.resume()
-        with recomputed(run.model) if job.resolved.checkpointing else nullcontext():
+        try:
+            with recomputed(run.model) if job.resolved.checkpointing else nullcontext():
+                _train(run, keeper)
+            fitted = finish(run, label, begun, keeper.resumed)
+        finally:
+            run.alerts.close()
+        fitted.reactions = run.guard.listed
+        return fitted
+
+
+def _train(run: Run, keeper: Keeper) -> None:
+    """From where the run stands to its end."""
+    step = run.step()
+    if run.position == 0:
+        with streams.borrowed(run.stream):
+            run.mark()
+        run.guard.keep()
+    while run.position < run.end:
+        with streams.borrowed(run.stream):
+            _drive(run, step, keeper.due)
+        if run.guard.settle():
             step = run.step()
-            if run.position == 0:
-                with streams.borrowed(run.stream):
-                    run.mark()
-                run.guard.keep()
-            while run.position < run.end:
-                with streams.borrowed(run.stream):
-                    _drive(run, step, cadence)
-                if run.guard.settle():
-                    step = run.step()
-                if run.position < run.end:
-                    keeper.look_up()
-        run.guard.flush()
-        return finish(run, label, begun, keeper.resumed)
+        if run.position < run.end:
+            keeper.look_up()
+    run.guard.flush()
 
 
-def _drive(run: Run, step: Step, cadence: Cadence) -> None:
+def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
     """Steps and marks until the end, or until it is time to look up."""
-    stopping, clock, rates, per_epoch = run.ctx.stopping, cadence.clock, run.rates, run.settings.steps_per_epoch
+    rates, per_epoch = run.rates, run.settings.steps_per_epoch
     while run.position < run.end:
         i = run.position
         batch, first = run.feed.epoch(i // per_epoch), i - i % per_epoch
@@ -132,7 +144,7 @@ def _drive(run: Run, step: Step, cadence: Cadence) -> None:
             while i < until and not up:
                 step(*batch(i - first), rates[i])
                 i += 1
-                up = stopping() or clock() > cadence.due
+                up = due(i)
         except (RuntimeError, MemoryError) as error:  # torch's own error of exhausted memory is a RuntimeError
             if not is_full(error):
                 raise
@@ -163,13 +175,22 @@ class Keeper:
         self.run, self.cadence, self.fault = run, cadence, fault
         self.folder = run.ctx.scratch / label if label else run.ctx.scratch
         self.resumed: list[int] = []
+        self.pace = Pace(run.ranks, cadence.clock, BEAT) if run.ranks else None
+        self.due: Callable[[int], bool] = self.pace.due if self.pace else self._due
+
+    def _due(self, _: int) -> bool:
+        return self.run.ctx.stopping() or self.cadence.clock() > self.cadence.due
 
     def resume(self) -> None:
         """Take the newest whole checkpoint over, if it is of this job and this machine's numerics."""
         run = self.run
         if getattr(run.ctx, "replay", False):
             return  # what a replay publishes is committed at its end only, so it must pass every mark
-        found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
+        found = None
+        if run.ranks is None or run.ranks.first:
+            found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
+        if run.ranks:
+            found = shared_state(run.ranks, found)
         if found is None:
             return
         if found[1]["identity"] != run.identity:
@@ -184,9 +205,12 @@ class Keeper:
         Raises:
             Stopped: after the save.
         """
-        run, stop = self.run, self.run.ctx.stopping()
+        run, stop, save = self.run, self.run.ctx.stopping(), self.cadence.wants_save()
         run.alerts.glance(run.position)
-        self.tend(stop or self.cadence.wants_save() or run.alerts.save)
+        save = save or run.alerts.save
+        if self.pace:
+            stop, save = self.pace.agree(run.position, stop, save)
+        self.tend(stop or save)
         run.alerts.save = False
         if run.alerts.spare:
             checkpoint.spare(self.folder)
@@ -203,7 +227,8 @@ class Keeper:
             return
         before = time.perf_counter()
         tensors, plain = run.state()
-        checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
+        if run.ranks is None or run.ranks.first:
+            checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
         cost = time.perf_counter() - before
         run.spent["checkpoint_s"] += cost
         self.cadence.saved(cost)
@@ -212,6 +237,10 @@ class Keeper:
 def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     """Last evaluations, files and values of a run that reached its end."""
     model = run.network.eval()
+    if run.objective is not None:
+        made = pretraining.finish(run, label)
+        return Fitted(model, made.values, made.uncertainty, made.curve, run.probes, run.position, None, made.files,
+                      _notes(run, begun, resumed))  # fmt: skip
     with run.aside("final", run.position):
         training = run.scores(Sheet(run.training))
         validation = run.last or run.scores(run.validation)
@@ -234,9 +263,23 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     if run.best["value"] is not None:
         accuracy, loss = run.best["scores"]
         values |= {"best_step": run.best["step"], "best_accuracy": accuracy, "best_loss": loss}
+    uncertainty = {
+        "accuracy": _share(validation.accuracy, validation.n), "train_accuracy": _share(training.accuracy, training.n),
+        "loss": {"se": validation.loss_se, "n": validation.n, "kind": "normal"},
+        "train_loss": {"se": training.loss_se, "n": training.n, "kind": "normal"},
+    }  # fmt: skip
+    best = run.best["step"] if run.best["value"] is not None else None
+    notes = _notes(run, begun, resumed)
+    return Fitted(model, values, uncertainty, curve, run.probes, run.position, best, files, notes)
+
+
+def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
+    """Circumstances of a run: seconds, what was done, examples dropped, published steps that were not reached."""
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
     notes["trained"] = account(run)
+    if run.guard.listed:
+        notes["reactions"] = list(run.guard.listed)
     if run.guard.listed:
         notes["reactions"] = list(run.guard.listed)
     if settings.dropped > DROPPED_WORTH_SAYING * settings.n_train:
@@ -244,16 +287,7 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)
     if missed:
         notes["not_reached"] = missed
-    uncertainty = {
-        "accuracy": _share(validation.accuracy, validation.n), "train_accuracy": _share(training.accuracy, training.n),
-        "loss": {"se": validation.loss_se, "n": validation.n, "kind": "normal"},
-        "train_loss": {"se": training.loss_se, "n": training.n, "kind": "normal"},
-    }  # fmt: skip
-    best = run.best["step"] if run.best["value"] is not None else None
-    run.alerts.close()
-    return Fitted(
-        model, values, uncertainty, curve, run.probes, run.position, best, files, notes, reactions=run.guard.listed
-    )
+    return notes
 
 
 def _share(value: float, n: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -54,6 +55,25 @@ def total_norm(params: list[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm([param.grad for param in params if param.grad is not None], foreach=True)
 
 
+class Scored(Protocol):
+    """What an evaluation found."""
+
+    def published(self) -> dict[str, float]:
+        """What the record of a checkpoint holds beside its step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The scores of a checkpoint that waits to be published."""
+
+    columns: dict[str, float]
+
+    def published(self) -> dict[str, float]:
+        """What the record of the checkpoint holds beside its step."""
+        return self.columns
+
+
 class Guard:
     """The reactions of one run. `made` are those that happened, for the record."""
 
@@ -78,7 +98,7 @@ class Guard:
         self.trouble: BaseException | None = None
         self.due = False
         self.good: tuple[dict[str, Tensor], dict[str, Any]] | None = None
-        self.held: dict[int, tuple[dict[str, Tensor], Any]] = {}
+        self.held: dict[int, tuple[dict[str, Tensor], Waiting]] = {}
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -91,7 +111,10 @@ class Guard:
 
         def look() -> None:
             norm = total_norm(params)
-            loss, size = torch.stack([run.losses[-1].float(), norm.float()]).tolist()
+            mine = run.losses[-1].float()
+            if run.ranks:  # all must come to the same end
+                mine = run.ranks.total(mine.clone()) / run.ranks.world
+            loss, size = torch.stack([mine, norm.float()]).tolist()
             if not_finite and not np.isfinite(loss):
                 raise Skipped("loss_not_finite")
             if not_finite and not scaled and not np.isfinite(size):  # under a scale, the scaler sees to it
@@ -109,8 +132,8 @@ class Guard:
         """A step that may turn out not to be made: weights, statistics and gradients are then as before it."""
         if not self.skips:
             return step
-        run = self.run
-        buffers = list(run.model.buffers())
+        run, objective = self.run, self.run.objective
+        buffers = [*run.model.buffers(), *(objective.extra_state().values() if objective is not None else ())]
         kept = [value.clone() for value in buffers]
 
         def careful(x: Tensor, y: Tensor, rate: float) -> None:
@@ -125,9 +148,12 @@ class Guard:
                     param.grad = None
                 for old, value in zip(kept, buffers, strict=True):
                     value.copy_(old)
-                for values in (run.losses, run.hits, *([run.norms] if run.wants_norm else [])):
-                    empty = torch.zeros((), device=run.job.device)
-                    values[steps:] = [empty]  # a place holder, taken out again when it is read
+                # Place holders, taken out again when they are read.
+                run.losses[steps:], run.hits[steps:] = ([torch.zeros_like(v[-1])] for v in (run.losses, run.hits))
+                if run.wants_norm:
+                    run.norms[steps:] = [torch.zeros((), device=run.job.device)]
+                if objective is not None:
+                    objective.done += 1
                 if run.scaling is not None:
                     run.scaling.scaler.update()
                     run.scaling.scales.append(None)
@@ -242,10 +268,15 @@ class Guard:
         )
         self.flush()
 
+    def wait(self, step: int, network: nn.Module, scores: Scored) -> None:
+        """Hold a checkpoint back until it is known that the run does not go back to before it."""
+        weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+        self.held[step] = weights, Waiting(dict(scores.published()))
+
     def flush(self) -> None:
         """Publish the checkpoints that waited."""
-        for step, (weights, scores) in sorted(self.held.items()):
-            self.run.commit(step, weights, scores)
+        for step, (weights, waiting) in sorted(self.held.items()):
+            self.run.commit(step, weights, waiting)
         self.held = {}
 
     def _go_back(self, trouble: Divergence | Return) -> None:
@@ -303,7 +334,7 @@ class Guard:
         tensors = {} if self.good is None else {f"good/{name}": value for name, value in self.good[0].items()}
         for step, (weights, _) in self.held.items():
             tensors |= {f"held/{step}/{name}": value for name, value in weights.items()}
-        held = {str(step): [s.loss, s.accuracy, s.n, s.loss_se] for step, (_, s) in self.held.items()}
+        held = {str(step): waiting.columns for step, (_, waiting) in self.held.items()}
         plain = {
             "made": self.made, "more": self.more, "cuts": self.cuts, "holding": self.holding, "chunks": self.chunks,
             "returns": self.returns, "row": self.row, "overflow_row": self.overflow_row, "held": held,
@@ -313,17 +344,15 @@ class Guard:
 
     def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        from .evaluate import Scores
-
         for name in ("made", "more", "cuts", "holding", "chunks", "returns", "row", "overflow_row"):
             setattr(self, name, copy.deepcopy(plain[name]))
         if plain["good"] is not None:
             good = {name.removeprefix("good/"): value for name, value in tensors.items() if name.startswith("good/")}
             self.good = good, plain["good"]
-        for step, scores in plain["held"].items():
+        for step, columns in plain["held"].items():
             head = f"held/{step}/"
             weights = {name.removeprefix(head): v for name, v in tensors.items() if name.startswith(head)}
-            self.held[int(step)] = weights, Scores(*scores)
+            self.held[int(step)] = weights, Waiting(columns)
 
 
 def _mine(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -11,9 +11,40 @@ from torch import Tensor, nn
 
 from ..errors import Refusal
 from .evaluate import evaluation_mode
+from .watching import EVALUATED
 
 if TYPE_CHECKING:
     from .run import Run
+
+
+class Scored(Protocol):
+    """What an evaluation found."""
+
+    @property
+    def loss(self) -> float:
+        """On the validation split."""
+        ...
+
+    @property
+    def accuracy(self) -> float:
+        """A share."""
+        ...
+
+
+def after_row(run: Run, whole: np.ndarray, scores: Scored) -> None:
+    """Rules, alerts and an adapting schedule, once the row of an evaluation stands.
+
+    Args:
+        whole: losses first, and norms last if rules ask for them, of the steps since the evaluation before.
+        scores: of this evaluation.
+    """
+    step, values = run.position, {}
+    if run.guard.rules or run.alerts.rules:
+        values = readings(run, whole[0], whole[-1] if run.wants_norm else None)
+        run.alerts.look(step, values)
+    run.guard.look(step, values)
+    if run.adapting is not None and run.adapting.look(step, scores):
+        run.retime()
 
 
 def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str, Any]:
@@ -28,7 +59,7 @@ def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str
         Refusal: `not_applicable`, where a rule asks for features of a network without a dense layer.
     """
     row, before = run.rows[-1], run.rows[:-1]
-    values: dict[str, Any] = {name: row[name] for name in ("train_loss", "train_accuracy", "loss", "accuracy", "lr")}
+    values: dict[str, Any] = {name: row[name] for name in EVALUATED if name in row}
     values |= {"batch_loss": losses} | ({} if norms is None else {"grad_norm": norms})
     now = row["train_loss"]
     if before:
@@ -38,9 +69,11 @@ def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str
         if least > 0:
             values["loss_rise"] = (now - least) / least
     classes = run.job.data.classes if run.head.classes is None else len(run.head.classes)
-    if classes > 1:
+    if classes > 1 and run.objective is None:
         values["loss_chance"] = now / math.log(classes)
-    if any("feature_variance" in rule.metrics for rule in (*run.guard.rules, *run.alerts.rules)):
+    if "feature_variance" not in values and any(
+        "feature_variance" in rule.metrics for rule in (*run.guard.rules, *run.alerts.rules)
+    ):
         with run.aside("features", run.position):
             values["feature_variance"] = _feature_variance(run)
     return values
@@ -54,7 +87,7 @@ def _feature_variance(run: Run) -> float:
     seen: list[Tensor] = []
     hook = dense[-1].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
     try:
-        x, _, count = next(run.validation.batches())
+        _, x, _, count = next(run.validation.batches())
         with evaluation_mode(run.network), torch.no_grad():
             run.network(x)
     finally:

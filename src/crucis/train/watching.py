@@ -28,6 +28,10 @@ EVALUATED = {
     "loss_rise": "train_loss against the lowest so far, as a share of it",
     "loss_chance": "train_loss over ln K, the loss of guessing among K classes",
     "feature_variance": "variance over validation examples of what the last dense layer is given, mean over features",
+    "knn_accuracy": "of a training without labels: accuracy of nearest neighbours on its features",
+    "linear_accuracy": "of a training without labels: accuracy of a linear classifier on its features",
+    "feature_std": "of a training without labels: standard deviation of its normalised features",
+    "effective_rank": "of a training without labels: effective rank of its features",
 }  # fmt: skip
 #: Known for every step; at an evaluation a rule holds if it held at one of the steps since the evaluation before.
 STEPWISE = {
