@@ -147,7 +147,7 @@ def _job(step: Step, context: Context) -> Job:
     return Job(
         build=_builder(spec["net"], data, context), data=data, settings=_settings(spec, len(data.train), context),
         seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of"), publish=publish,
-        device=_device(step), determinism=spec["determinism"],
+        device=_device(step), determinism=spec["determinism"], tell=step.hints.get("tell", {}),
     )  # fmt: skip
 
 
