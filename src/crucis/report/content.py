@@ -87,6 +87,15 @@ from crucis.report.pictures import (
 from crucis.report.pictures import (
     Surface as Surface,
 )
+from crucis.report.rates import (
+    RampLine as RampLine,
+)
+from crucis.report.rates import (
+    RampPanel as RampPanel,
+)
+from crucis.report.rates import (
+    Ramps as Ramps,
+)
 from crucis.report.trials import (
     History as History,
 )
