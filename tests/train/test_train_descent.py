@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 from train_cases import Ctx, Quirky, contents, images, job, mlp, run, vectors
 
+from crucis import shelf
 from crucis.data.dataset import Split
 from crucis.errors import Refusal, Stopped
 from crucis.measure.perturbations.lr_range import perturb
@@ -80,9 +81,13 @@ def test_a_constant_rate_is_the_training_itself(tmp_path):
     assert fitted.curve["train_loss"][-1] == pytest.approx(np.mean(losses[-4:]), abs=1e-12)
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("optimiser", shelf.names("optimisers"))
 @pytest.mark.parametrize(
-    "recipe", [{"augment": AUGMENT, "clip": 1.0}, {"accumulate": 2, "precision": "bf16", "ema": 0.9}]
+    "recipe",
+    [
+        {"augment": AUGMENT, "clip": 1.0},
+        {"accumulate": 2, "precision": "bf16", "ema": 0.9, "ema_warmup": True, "weight_decay_end": 0.1},
+    ],
 )
 def test_every_recipe_starts_from_the_same_place_and_touches_nothing(tmp_path, optimiser, recipe):
     made = job(images(), Quirky, optimiser=optimiser, **recipe)
@@ -125,7 +130,7 @@ def test_an_interrupted_test_goes_on_where_it_was(tmp_path):
 def test_what_cannot_be_tested_is_refused(tmp_path):
     made = job(vectors(), mlp())
     model, descents = _descents(made, Ctx(tmp_path))
-    with pytest.raises(Refusal, match="settings of a training"):
+    with pytest.raises(Refusal, match="protocol supervised"):
         perturb(Specimen(model=model, data=made.data, ctx=Ctx(tmp_path)))
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
