@@ -14,7 +14,8 @@ from crucis.train.published.translate import translate
 from crucis.train.settings import SettingsError, resolve
 
 EXPRESSIBLE = ("resnet-cifar", "resnet-cifar@reimplementation", "resnet-cifar@he2016", "wrn-28-10-cifar",
-               "resnet-imagenet-torch", "densenet121", "convnext-t")  # fmt: skip
+               "resnet-imagenet-torch", "densenet121", "convnext-t", "vit-b16-imagenet-1k", "vit-b16-imagenet-21k",
+               "efficientnet-b0", "deit-ti-s", "shufflenet-v2", "mixer-b16", "swin-t", "regnety-400mf")  # fmt: skip
 
 
 def rates(name, n_train=50000, **written):
