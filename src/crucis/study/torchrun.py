@@ -14,13 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ..engine.steps import Step
 from ..errors import CrucisError, Divergence, Stopped
 from ..records import Context, Result
+from ..train.ranks import board, joined
 from . import steps as alone
 from .rank import SilentContext
 from .ranks import RankFailed, bereaved, order
@@ -28,7 +28,6 @@ from .ranks import RankFailed, bereaved, order
 ACCEPTS_REFUSED = alone.ACCEPTS_REFUSED
 numerics = alone.numerics
 
-_CONNECT = timedelta(minutes=5)
 _LOOK_S = 0.05
 _GRACE_S = 20.0  # less than the 30 s after which torchrun kills
 
@@ -37,14 +36,11 @@ class Together:
     """This process among the ranks of the run."""
 
     def __init__(self, ranks: Any) -> None:
-        from torch.distributed import PrefixStore, TCPStore
-
         self.ranks = ranks
         self.broken = False
         self.orders = 0
         self.leave_by: float | None = None
-        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        self.board = PrefixStore("crucis", TCPStore(host, port, is_master=False, timeout=_CONNECT))
+        self.board = board()
 
     def post(self, text: str) -> None:
         """Rank 0 tells the others what comes next."""
@@ -103,8 +99,6 @@ def _one(step: Step, context: Context) -> Result:
 
 @contextmanager
 def _joined(device: str) -> Iterator[Together]:
-    from ..train.ranks import joined
-
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with joined(alone.device_named(device)) as ranks:
         yield Together(ranks)
