@@ -30,6 +30,7 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default)")
     parser.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    parser.add_argument("--ranks", type=int, metavar="N", help="processes that train each network together (default 1)")
 
 
 def _part(parser: argparse.ArgumentParser) -> None:

@@ -151,7 +151,7 @@ def find(
     losses = np.asarray(descend(rates.tolist(), _given_up(factor)), np.float64)
     if not np.isfinite(losses[0]):
         raise Unstable("the loss is not finite before the first update")
-    rates, smooth = rates[: len(losses)], smoothed(losses)
+    rates, smooth = rates[: len(losses)], smoothed(losses.tolist())
     diverged = float(rates[-1]) if len(losses) < steps or not np.isfinite(losses[-1]) else None
     level = Level.of(losses[: max(MEDIAN, steps // 20)], smooth)
     trials: list[Trial] = []

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 RANDOM = True
+RANKS = True  # several ranks may train one network
 COLUMNS = {
     "accuracy": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": True},
     "loss": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
