@@ -19,6 +19,8 @@ from .settings import Settings, resolve
 FRESH: Mapping[str, Any] = {
     "schedule": "constant", "warmup": 0.0, "ema": None, "select": None, "patience": None, "head": "shared",
     "watch": {},
+    "warmup_from": None, "warmup_shape": "linear", "rate_every": "step", "weight_decay_end": None,
+    "ema_warmup": False, "ema_every": 1, "ema_statistics": False,
 }  # fmt: skip
 
 
