@@ -229,7 +229,7 @@ class _Audit:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
-        for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
+        for key, option in (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
                             ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
             fact = self.made.fact(key)
             if fact and option in theirs:
@@ -264,6 +264,9 @@ class _Audit:
         return self._other("schedule.total", fact.says(), used, sentence(fact), text)
 
     def _rates(self) -> Line:
+        if self.theirs.adapting() is not None:
+            text = "decided at the evaluations of each run; the kind and the factor of the schedule say how"
+            return Line("lr at every step", "decided during the run", "decided during the run", "unknown", text, "")
         expected = np.array([self.theirs.lr * factor for factor in self.theirs.multipliers()], np.float64)
         if "rates" in self.ran:
             used = Rates.read(self.ran["rates"])
