@@ -30,8 +30,8 @@ from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
-from .seeing import Seeing
 from .ranks import Ranks, averager, pack_stream, unpack_stream
+from .seeing import Seeing
 from .settings import Settings, SettingsError
 from .synced import synchronise
 from .world import check_world
@@ -165,7 +165,7 @@ class Run:
         if job.objective is None:
             return None
         with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, settings, tuple(job.data.shape))
+            made = job.objective(self.model, job)
         made.total = settings.total_steps
         made.cast = lambda: autocast(settings.precision, job.device)
         if made.teacher is not None:

@@ -244,6 +244,11 @@ def _warmup(value: Any, per_epoch: int, total: int) -> int:
     return min(total, _steps({"warmup": value}, "warmup", per_epoch))
 
 
+def steps_in(value: Any, per_epoch: int, total: int) -> int:
+    """Optimiser steps that a share of training or a length means, at most `total`."""
+    return _warmup(value, per_epoch, total)
+
+
 def _number(given: Mapping[str, Any], name: str, least: int) -> int:
     value = given[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
