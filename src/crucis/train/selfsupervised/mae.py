@@ -12,6 +12,7 @@ from ...data.augmenting import Augmentation
 from ...nets._tokens import Block
 from ..backbone import Backbone
 from ..objectives import Objective, Seen
+from ..settings import SettingsError
 from .parts import steps_of
 from .tokens import Tokens, take, waves
 
@@ -75,8 +76,10 @@ class MAE(Objective):
         self.ratio, self.norm_pix, self.decoder = ratio, norm_pix, decoder
         self.kept_patches = int(self.read.count * (1 - ratio))
         if not 0 < self.kept_patches < self.read.count:
-            raise ValueError(f"a ratio of {ratio:g} leaves {self.kept_patches} of {self.read.count} patches to see; "
-                             "take another ratio or smaller patches")  # fmt: skip
+            raise SettingsError(
+                "ratio", f"{ratio:g} leaves {self.kept_patches} of {self.read.count} patches to see; take another ratio or "
+                "smaller patches",
+            )  # fmt: skip
         self.decode = Decoder(self.read.grid, self.read.width, decoder, self.read.side**2 * shape[0])
         self.student = nn.ModuleDict({"backbone": self.backbone, "decoder": self.decode})
         self.views = (augment,)
