@@ -30,7 +30,13 @@ def opened(a: argparse.Namespace) -> Session:
     return sessions.open_session(
         a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
         device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
+        ranks=_ranks(a),
     )  # fmt: skip
+
+
+def _ranks(a: argparse.Namespace) -> int:
+    asked = getattr(a, "ranks", None)
+    return 1 if asked is None else int(asked)
 
 
 def part(a: argparse.Namespace, session: Session) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
@@ -74,6 +80,10 @@ def _run(
         from ..study.steps import check_device
 
         check_device(a.device)
+    if a.ranks is not None:
+        from ..study.ranks import check_ranks
+
+        check_ranks(a.ranks, a.device)
     if a.workers is not None and a.workers < 1:
         raise CrucisError(f"--workers {a.workers}: at least one worker is needed")
     for warning in session.plan.code.warnings:
@@ -169,6 +179,8 @@ def options_text(a: argparse.Namespace) -> str:
     """The options that a follow-up command needs to mean the same study."""
     text = f" --preset {a.preset}" if a.preset else ""
     text += "".join(f" --set '{item}'" for item in a.sets)
+    text += " --fast" if getattr(a, "fast", False) else ""
+    text += f" --ranks {a.ranks}" if _ranks(a) > 1 else ""
     text += f" --store {a.store}" if getattr(a, "store", None) else ""
     return text + (f" --data {a.data}" if getattr(a, "data", None) else "")
 

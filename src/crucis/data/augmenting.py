@@ -80,17 +80,25 @@ class Light(Augmentation):
         """The colour of each sample on the scale where white is 1: float32 (B, C)."""
 
 
-class Mask(Augmentation):
-    """Overwrites rectangles of the normalised image: with 0, which is the mean colour, unless it says otherwise."""
+class Cover(Augmentation):
+    """Overwrites pixels of the normalised image."""
 
     kind = "mask"
+
+    @abstractmethod
+    def cover(self, rows: Tensor, shape: Shape, params: Params) -> None:
+        """Overwrite in place; `rows` (B, H, W*C) is float32 in memory order, `shape` (C, H, W)."""
+
+
+class Mask(Cover):
+    """Blanks one rectangle: sets its pixels to 0, which is the mean colour."""
 
     @abstractmethod
     def blank(self, shape: Sequence[int], params: Params) -> tuple[Tensor, Tensor]:
         """Boolean rows (B, H) and columns (B, W): a pixel is blank where both are true."""
 
     def cover(self, rows: Tensor, shape: Shape, params: Params) -> None:
-        """Overwrite the blank pixels of a batch in place; `rows` (B, H, W*C) is float32 in memory order."""
+        """Blank pixels become 0."""
         down, right = self.blank(shape, params)
         right = right.repeat_interleave(shape[0], 1)
         rows.masked_fill_(down[:, :, None] & right[:, None, :], 0.0)
@@ -103,7 +111,16 @@ class Mix(Augmentation):
 
     @abstractmethod
     def partners(self, params: Params) -> tuple[Tensor, Tensor]:
-        """For each example the place of its partner in the batch (B,) int64, and its own weight (B,) float32."""
+        """For each example the place of its partner in the batch (B,) int64, and the weight of its own label (B,)
+        float32."""
+
+    def blend(self, plain: Tensor, other: Tensor, weight: Tensor, shape: Shape, params: Params) -> None:  # noqa: ARG002
+        """Blend a batch in place with `other`, the partners of its examples, which may be overwritten.
+
+        Both are float32 in memory order, (B, H, W*C) or (B, D); `weight` and `params` are those of the batch.
+        """
+        own = weight.view(-1, *[1] * (plain.ndim - 1))
+        plain.mul_(own).add_(other.mul_(1 - own))
 
 
 _ORDER = {"geometry": 0, "picture": 0, "light": 1, "mask": 2, "mix": 3}

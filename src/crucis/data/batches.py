@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .augmenting import Augmentation, Drawn, Geometry, Light, Mask, Mix, Params, Picture
+from .augmenting import Augmentation, Cover, Drawn, Geometry, Light, Mix, Params, Picture
 from .dataset import DataError, Dataset, Split
 
 
@@ -133,7 +133,7 @@ class Resident:
             assert isinstance(step, Light)
             _rows(x).add_((step.tint(params) / self._spread).repeat(1, shape[2])[:, None])
         for step, params in augment.of("mask"):
-            assert isinstance(step, Mask)
+            assert isinstance(step, Cover)
             step.cover(_rows(x), shape, params)
         return self._mixed(x, y, augment)
 
@@ -208,9 +208,7 @@ class Resident:
             partner, weight = step.partners(params)
             # On plain rows in memory order and in place: through a channels-last view it costs several times as much.
             plain = _rows(x) if self.image else x
-            own = weight.view(-1, *[1] * (plain.ndim - 1))
-            other = plain.index_select(0, partner).mul_(1 - own)
-            plain.mul_(own).add_(other)
+            step.blend(plain, plain.index_select(0, partner), weight, tuple(x.shape[1:]), params)
             hot = torch.nn.functional.one_hot(y, self.classes).to(torch.float32)
             return x, hot * weight[:, None] + hot.index_select(0, partner) * (1 - weight[:, None])
         return x, y

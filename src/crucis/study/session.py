@@ -90,16 +90,20 @@ class Session:
 def open_session(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
     store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", determinism: str = "strict",
+    ranks: int = 1,
 ) -> Session:  # fmt: skip
     """Load a study (a file or a shipped protocol's name) and open its store.
 
     Raises:
         StudyError: the study has faults; all of them, with their places.
+        CrucisError: no rank at all.
     """
+    if ranks < 1:
+        raise CrucisError(f"--ranks {ranks}: at least one rank is needed")
     study = load_study(source, preset=preset, sets=sets, yes=yes)
     opened = Store(find_store(study, store))
     unsealed = registry.is_unsealed(study, opened)
-    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed))
+    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed, ranks))
 
 
 def execute(

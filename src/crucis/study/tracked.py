@@ -70,7 +70,8 @@ def ending_of(record: Record, store: Store, models: bool) -> Ending:
     `cost/wall_s` and its like. A network's weights are among the files only with `models`.
     """
     body = record.body
-    values = {f"final/{name}": value for name, value in _numbers(record.values)}
+    told = {"curve"} if "curve.npz" in body["files"] else set()  # its rows are told already
+    values = {f"final/{name}": value for name, value in _numbers(record.values) if name.split("/")[0] not in told}
     for column, stated in record.uncertainty.items():
         values |= {f"se/{name}": value for name, value in _numbers({column: _errors(stated)})}
     values |= {f"cost/{name}": float(value) for name, value in body["cost"].items()}

@@ -1,7 +1,8 @@
 """MLflow: one experiment per study, one run per step; a SQLite file in a folder, or any tracking address.
 
-Numbers are float64 in MLflow too. Names of metrics and parameters keep letters, digits and `_ - . / : space`; any other
-character becomes `_`. A parameter longer than MLflow takes is in the artifact `parameters.json`, with all the others.
+Numbers are float64 in MLflow too. Names keep the letters, digits and `_ - . / : space` that MLflow allows; `%` becomes
+` percent`, any other character `:` and its code (`@` is `:40`). A parameter longer than MLflow takes is in the artifact
+`parameters.json`, with all the others.
 
 Source: the MLflow tracking interface, Zaharia et al. 2018, IEEE Data Eng. Bull. 41(4).
 """
@@ -62,7 +63,7 @@ class Experiments:
         if before is not None:
             self.client.delete_run(before[0])
         tags = {**run.tags, "group": run.group, _KEY: run.key}
-        made = self.client.create_run(experiment, run_name=run.name, tags={_safe(k): v for k, v in tags.items()})
+        made = self.client.create_run(experiment, run_name=run.name, tags={safe(k): v for k, v in tags.items()})
         self.open[run.key] = run, made.info.run_id
         self.here[run.study, run.key] = made.info.run_id, ""
         self._params(made.info.run_id, run.params, "parameters.json")
@@ -79,7 +80,7 @@ class Experiments:
         if ending.used:
             self._params(made, ending.used, "used.json")
         for name, text in ending.tags.items():
-            self.client.set_tag(made, _safe(name), text)
+            self.client.set_tag(made, safe(name), text)
         for name, path in ending.files.items():
             parent = PurePosixPath(name).parent.as_posix()
             self.client.log_artifact(made, str(path), None if parent == "." else parent)
@@ -97,7 +98,7 @@ class Experiments:
         if study not in self.experiments:
             found = self.client.get_experiment_by_name(study)
             if found is None:
-                place = None if self.artifacts is None else (self.artifacts / _safe(study)).as_uri()
+                place = None if self.artifacts is None else (self.artifacts / safe(study)).as_uri()
                 self.experiments[study] = self.client.create_experiment(study, artifact_location=place)
             else:
                 self.experiments[study] = found.experiment_id
@@ -119,7 +120,7 @@ class Experiments:
     def _params(self, made: str, values: Mapping[str, Plain], file: str) -> None:
         from mlflow.entities import Param
 
-        texts = {_safe(name): text(value) for name, value in values.items()}
+        texts = {safe(name): text(value) for name, value in values.items()}
         short = [Param(name, value) for name, value in texts.items() if len(value) <= _LONGEST]
         for start in range(0, len(short), _PARAMS):
             self.client.log_batch(made, params=short[start : start + _PARAMS])
@@ -130,7 +131,7 @@ class Experiments:
 
         now = int(time.time() * 1000)
         for start in range(0, len(found), _BATCH):
-            part = [Metric(_safe(name), value, now, step) for name, value, step in found[start : start + _BATCH]]
+            part = [Metric(safe(name), value, now, step) for name, value, step in found[start : start + _BATCH]]
             self.client.log_batch(made, metrics=part)
 
 
@@ -141,5 +142,6 @@ def text(value: Plain) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)
+def safe(name: str) -> str:
+    """A name as MLflow takes it."""
+    return re.sub(r"[^\w\-./: ]", lambda m: " percent" if m[0] == "%" else f":{ord(m[0]):x}", name, flags=re.ASCII)

@@ -48,8 +48,8 @@ class Blocks:
         least = min(h * w for h, w in (self._size(self.context_scale[0], 1.0), self._size(self.context_scale[1], 1.0)))
         if self.context > least - largest:
             raise SettingsError(
-                "context_tokens", f"a context of {self.context} patches cannot be kept: its block has at least {least}, "
-                f"of which a target takes {largest}; take a smaller context (min_keep, too) or smaller patches",
+                "context_tokens", f"a context of {self.context} patches cannot be kept: its block has at least {least}, of "
+                f"which a target takes {largest}; take a smaller context (min_keep, too) or smaller patches",
             )  # fmt: skip
 
     def _size(self, scale: float, aspect: float) -> tuple[int, int]:
