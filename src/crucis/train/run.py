@@ -32,13 +32,10 @@ from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
 from .ranks import Ranks, averager, pack_stream, unpack_stream
-<<<<<<< HEAD
-=======
 from .reacting import Guard, needs_norm
 from .reacting import Scored as Published
 from .readings import after_row
 from .scaling import Scaling
->>>>>>> main
 from .seeing import Seeing
 from .settings import Settings, SettingsError
 from .synced import synchronise

@@ -48,7 +48,7 @@ class Blocks:
         least = min(h * w for h, w in (self._size(self.context_scale[0], 1.0), self._size(self.context_scale[1], 1.0)))
         if self.context > least - largest:
             raise SettingsError(
-                "context_tokens", f"a context of {self.context} patches cannot be kept: its block has at least {least}, of "
+                "context_tokens", f"a context of {self.context} patches cannot be kept: its block has {least}, of "
                 f"which a target takes {largest}; take a smaller context (min_keep, too) or smaller patches",
             )  # fmt: skip
 

@@ -77,7 +77,7 @@ class MAE(Objective):
         self.kept_patches = int(self.read.count * (1 - ratio))
         if not 0 < self.kept_patches < self.read.count:
             raise SettingsError(
-                "ratio", f"{ratio:g} leaves {self.kept_patches} of {self.read.count} patches to see; take another ratio "
+                "ratio", f"{ratio:g} leaves {self.kept_patches} of {self.read.count} patches to see; take another one "
                 "or smaller patches",
             )  # fmt: skip
         self.decode = Decoder(self.read.grid, self.read.width, decoder, self.read.side**2 * shape[0])
