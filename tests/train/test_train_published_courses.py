@@ -190,7 +190,7 @@ def test_what_no_source_gives_is_asked_for_once_and_taken_when_written(every):
     ):
         recipes.with_recipe("mobilenet-v2", {})
     with pytest.raises(
-        SettingsError, match=r"Write optimiser: and batch: and lr: and weight_decay: and for: and sched"
+        SettingsError, match=r"Write optimiser:, batch:, lr:, weight_decay:, for: and schedule: beside"
     ):
         recipes.with_recipe("ewc-permuted-mnist", {})
     params, origin = recipes.with_recipe("mobilenet-v2", {"length": "5 epochs"})

@@ -170,7 +170,7 @@ class _Audit:
         betas = self.made.fact("optimizer.betas")
         if betas and "beta1" in theirs:
             both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
-            yield self._line("optimizer.betas", "optimiser", *both, fact=betas)
+            yield self._line("optimizer.betas", "optimiser.betas", *both, fact=betas)
         implementation = self.made.fact("optimizer.implementation")
         if implementation:
             yield self._line("optimizer.implementation", "", self.theirs.optimiser.name, name, fact=implementation)
