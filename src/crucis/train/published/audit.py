@@ -26,6 +26,9 @@ OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
 OPTIONS = (("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"), ("optimizer.eps", "eps"),
            ("optimizer.alpha", "smoothing"), ("optimizer.dampening", "dampening"), ("optimizer.momentum_form", "form"),
            ("optimizer.trust_coefficient", "trust_coefficient"))  # fmt: skip
+SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"),
+            ("schedule.min_lr", "floor"), ("schedule.decay_every", "every"),
+            ("schedule.staircase", "stairs"))  # fmt: skip
 WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
           ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
           ("schedule.cosine_starts_after_warmup", "warmup_joins"),
@@ -170,7 +173,7 @@ class _Audit:
         betas = self.made.fact("optimizer.betas")
         if betas and "beta1" in theirs:
             both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
-            yield self._line("optimizer.betas", "optimiser", *both, fact=betas)
+            yield self._line("optimizer.betas", "optimiser.betas", *both, fact=betas)
         implementation = self.made.fact("optimizer.implementation")
         if implementation:
             yield self._line("optimizer.implementation", "", self.theirs.optimiser.name, name, fact=implementation)
@@ -229,8 +232,7 @@ class _Audit:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
-        for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
-                            ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
+        for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
                 line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
@@ -264,6 +266,10 @@ class _Audit:
         return self._other("schedule.total", fact.says(), used, sentence(fact), text)
 
     def _rates(self) -> Line:
+        if _follows_scores(self.theirs.schedule) and _follows_scores(self.ours.schedule):
+            shown = Rates.read(self.ran["rates"]).steps if "rates" in self.ran else self.ours.total_steps
+            return Line("lr at every step", "falls at plateaus", f"{shown:,} rates", "unknown",
+                        "the rates follow the scores of the run, so that no table of the recipe exists")  # fmt: skip
         expected = np.array([self.theirs.lr * factor for factor in self.theirs.multipliers()], np.float64)
         if "rates" in self.ran:
             used = Rates.read(self.ran["rates"])
@@ -307,6 +313,11 @@ class _Audit:
             yield Line(key, line.published, shown, line.outcome, line.text, line.source)
         for name in sorted(set(used) - set(theirs)):
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
+
+
+def _follows_scores(chosen: Choice) -> bool:
+    known = chosen.name in shelf.names("schedules")
+    return known and bool(shelf.leaf("schedules", chosen.name).constants.get("AT_EVALUATIONS"))
 
 
 def _full(chosen: Choice, home: str) -> dict[str, Any]:

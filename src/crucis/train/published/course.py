@@ -62,6 +62,8 @@ def schedule(out: Translation) -> None:
         _smooth(out, "cosine" if kind.startswith("cosine") else "linear")
     elif kind.startswith("exponential") or (not kind and out.fact("schedule.decay_every")):
         _exponential(out, kind)
+    elif kind.startswith("plateau"):
+        _plateau(out)
     elif kind:
         out.lack("schedule.kind", "the trainer has no such schedule")
         out.fact("schedule.gamma")
@@ -88,6 +90,20 @@ def _smooth(out: Translation, name: str) -> None:
     share = low / rate if rate else 0.0
     how = f"floor {said(low)} / {said(rate)} = {share:.6g}" if low and rate else ""
     out.put("schedule", {name: {"floor": share}} if share else name, "schedule.kind", "schedule.min_lr", how=how)
+
+
+def _plateau(out: Translation) -> None:
+    gamma, patience = out.value("schedule.gamma"), out.value("schedule.plateau_patience")
+    if gamma is None:
+        out.ask("schedule", "no source that is followed gives the factor of a plateau")
+        return
+    given: dict[str, Any] = {"metric": "accuracy", "factor": gamma}
+    if isinstance(patience, int):
+        given["patience"] = patience
+    else:
+        out.assumed["schedule.patience"] = "not reported; the default of the trainer, in evaluations, chosen here"
+    out.put("schedule", {"plateau": given}, "schedule.kind", "schedule.gamma", "schedule.plateau_patience",
+            how="factor on the error of the validation split")  # fmt: skip
 
 
 def _exponential(out: Translation, kind: str) -> None:
