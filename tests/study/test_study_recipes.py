@@ -36,7 +36,7 @@ def test_a_study_names_a_recipe_and_a_reference(tmp_path, recipe):
 
 @pytest.mark.parametrize(
     ("recipe", "says"),
-    [("densenet121", "aug.policy"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
+    [("mobilenet-v3", "aug.policy"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
      ("{resnet-cifar: {reference: papr}}", "Did you mean 'paper'"),
      ("{resnet-cifar: {from: paper}}", "'reference' only"),
      ("{resnet-cifar: paper}", "'reference' only"), ("mae-vitb16", "a protocol other than supervised")],
