@@ -179,7 +179,7 @@ class Run:
         if job.objective is None:
             return None
         with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, settings, tuple(job.data.shape))
+            made = job.objective(self.model, job)
         made.total = settings.total_steps
         made.cast = lambda: autocast(settings.precision, job.device)
         if made.teacher is not None:
