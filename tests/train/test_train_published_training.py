@@ -13,7 +13,8 @@ from crucis.train.published.rates import WHOLE, Rates
 from crucis.train.published.translate import translate
 from crucis.train.settings import SettingsError, resolve
 
-EXPRESSIBLE = ("resnet-cifar", "resnet-cifar@reimplementation", "resnet-cifar@he2016", "wrn-28-10-cifar")
+EXPRESSIBLE = ("resnet-cifar", "resnet-cifar@reimplementation", "resnet-cifar@he2016", "wrn-28-10-cifar",
+               "vit-b16-imagenet-1k", "vit-b16-imagenet-21k")  # fmt: skip
 
 
 def rates(name, n_train=50000, **written):

@@ -35,6 +35,7 @@ FOLLOWED = {
 SCHEDULES = {
     "linear": {"warmup_from": 0.1, "rate_every": "epoch"}, "polynomial": {"warmup_joins": "multiplies"},
     "one_cycle": {"warmup": 0}, "step": {}, "multi_step": {}, "exponential": {}, "constant": {},
+    "plateau": {},
 }  # fmt: skip
 
 

@@ -186,7 +186,7 @@ class Fitting:
                 [*RESERVED, *GRAMMAR] if stage.verb == "train" else [*RESERVED, *(k for k in GRAMMAR if k != "recipe")]
             )
             text = unknown_key(leaf, key, raw, tuple(known))
-            self.reading.fault("later" if key == "watch" else "unknown-parameter", path, text, key=True)
+            self.reading.fault("unknown-parameter", path, text, key=True)
             return
         found = list(dollars(raw))
         for cell in self.coverage.cells(stage, tuple(dict.fromkeys(d.name for d in found))) if found else [{}]:

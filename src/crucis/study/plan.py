@@ -19,6 +19,7 @@ from ..errors import CrucisError
 from ..lengths import Length
 from ..records import Need
 from ..train import recipes, settings
+from ..train.watching import telling
 from ..train.world import check_world
 from .axes import WINNER
 from .binding import Bound, bind
@@ -127,6 +128,8 @@ class Plan:
             hints["models"] = node.models
         if node.sealed and self.circumstance.unsealed:
             hints["unsealed"] = True
+        if told := telling(node.bound.params.get("watch")):
+            hints["tell"] = told
         return Step(
             key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,
             publishes=tuple(sorted(set(node.marks.values()))), label=node.label, hints=hints,

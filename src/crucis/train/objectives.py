@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from ..data.augmenting import Augmentation
 from .backbone import Backbone
 from .compose import Step, Tail
+from .scaling import Scaling
 
 
 class Seen(NamedTuple):
@@ -87,16 +88,22 @@ Maker = Callable[[nn.Module, Any, tuple[int, ...]], Objective]
 
 
 def composed(
-    objective: Objective, optimiser: Optimizer, after: Tail, losses: list[Tensor], totals: list[Tensor]
+    objective: Objective,
+    optimiser: Optimizer,
+    after: Tail,
+    losses: list[Tensor],
+    totals: list[Tensor],
+    scaling: Scaling | None = None,
 ) -> Step:
     """The step `(seen, labels, learning rate)`. It appends the loss to `losses` and the vector of the objective's
     totals to `totals`; nothing is read from the device."""
     groups, names = optimiser.param_groups, objective.totals
+    backward = Tensor.backward if scaling is None else scaling.backward
 
     def step(seen: Any, _: Tensor, rate: float) -> None:
         found = objective.loss(seen)
         loss = found["loss"]
-        loss.backward()
+        backward(loss)
         losses.append(loss.detach())
         totals.append(torch.stack([found[name].detach().float() for name in names]) if names else loss.new_zeros(0))
         for group in groups:

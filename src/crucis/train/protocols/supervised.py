@@ -34,7 +34,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from ...types import Leaf, Length, LengthOrShare
+from ...types import Leaf, Length, LengthOrShare, Watch
 from ..settings import resolve
 
 if TYPE_CHECKING:
@@ -109,6 +109,9 @@ def train(
     evaluate_every: Length = "1 epochs",
     head: Literal["shared", "per_task"] = "shared",
     on_memory: Literal["stop", "halve_batch"] = "stop",
+    on_not_finite: Literal["stop", "skip", "lower_lr"] = "stop",
+    watch: Watch = {},  # noqa: B006 - a literal that is read, never changed
+    checkpointing: bool = False,
 ) -> Result:
     """Train `job.build()` (or `job.initial`) on `job.data`; the defaults are the house recipe `sgd-cosine`.
 
@@ -124,14 +127,18 @@ def train(
         clip: largest Euclidean norm of the whole gradient.
         accumulate: chunks that a batch is computed in; batch norm sees the chunks.
         ema: memory of the running average of the weights, per update; the average is what is evaluated and kept.
-        precision: of the arithmetic; fp16 is not offered yet.
+        precision: of the arithmetic; fp16 scales the loss.
         compile: compile the network (worth it for long runs only).
         augment: augmentations of the training images, applied in this order.
         select: validation metric that decides which checkpoint is `best`.
         patience: evaluations without improvement of `select` after which training ends.
         evaluate_every: distance of evaluations on the validation split.
         head: `per_task` compares only the classes that the view keeps.
-        on_memory: reaction to exhausted device memory; halve_batch is not offered yet.
+        on_memory: what exhausted device memory does: a failure, or chunks of half the size (batch norm sees them).
+        on_not_finite: what a NaN or infinite loss does: end the training, leave the step out, or (`lower_lr`) go back
+            to the last good evaluation with half the rate, three times at most.
+        watch: rules `{condition: action}` over the running training; see docs/training.md.
+        checkpointing: keep only the inputs of the network's blocks and compute the rest again: less memory, same bits.
 
     Returns:
         Values of the columns above; files `model.safetensors` (the last weights) and `curve.npz`.
