@@ -128,7 +128,9 @@ def test_lengths():
     assert Length.parse("30 epochs").steps(7) == 210
     assert Length.parse("5_000 steps").steps(7) == 5000
     assert str(Length.parse("1 epoch")) == "1 epochs"
-    for bad in ("30", "epochs", "3.5 epochs", "-1 steps"):
+    assert Length.parse("2.4 epochs").steps(7) == 16
+    assert float(Length.parse("2.4 epochs").exactly(7)) == 16.8 and str(Length.parse("2.40 epochs")) == "2.4 epochs"
+    for bad in ("30", "epochs", "3.5 steps", "-1 steps", ".5 epochs"):
         with pytest.raises(ValueError, match="no length"):
             Length.parse(bad)
     with pytest.raises(ValueError, match="plateau"):

@@ -18,7 +18,7 @@ GROUND = {"errors", "canon", "seeds", "records", "source", "shelf", "lengths", "
 FLOOR = {
     **dict.fromkeys(GROUND, 0),
     **dict.fromkeys(("streams", "engine", "stats", "numerics", "nets", "data", "search"), 1),
-    **dict.fromkeys(("train", "measure", "report"), 2),
+    **dict.fromkeys(("train", "measure", "report", "trackers"), 2),
     "study": 3,
     "testing": 4,
     **dict.fromkeys(("cli", "api", "__init__", "__main__"), 4),

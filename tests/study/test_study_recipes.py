@@ -83,3 +83,15 @@ def test_the_audit_of_a_record(tmp_path):
         audit_record(Record("a" * 64, tmp_path, body), None)
     with pytest.raises(CrucisError, match="house recipe"):
         audit_record(Record("a" * 64, tmp_path, body), "sgd-cosine")
+
+
+def test_the_report_holds_what_ran_against_the_publication(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = study(tmp_path, "resnet-cifar, for: 2 steps, batch: 8, because: a shorter training on other pictures")
+    assert main(["run", str(path)]) == 0
+    page = (tmp_path / "report" / "published" / "index.html").read_text(encoding="utf-8")
+    assert '<section id="recipes">' in page
+    assert "1 training, as it ran: an adaptation of the recipe" in page
+    rows = (tmp_path / "report" / "published" / "tables" / "audit-resnet-cifar-1.csv").read_text("utf-8").splitlines()
+    assert any(row.startswith("adapted,batch_size,128 images,8") for row in rows)
+    assert any(row.startswith("exact,optimizer.momentum,0.9,0.9") for row in rows)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crucis.errors import Faults
 from crucis.study import scalars
 from crucis.study.dump import dump
+from crucis.study.load import check_study
 from crucis.study.references import parse_ref
 from crucis.study.spec import Dollar, Place
 from crucis.study.text import MAX_DEPTH, read
@@ -212,3 +213,11 @@ def test_any_text_is_a_reference_or_a_sentence(text: str) -> None:
         assert str(error)
     else:
         assert parse_ref(str(ref)) == ref
+
+
+def test_a_colon_without_its_space_is_one_fault_that_says_so(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("study: s\nstages:\n  model: {train:supervised, net: mlp, data: digits}\n", encoding="utf-8")
+    faults = check_study(str(path))[1]
+    assert [(fault.code, fault.line) for fault in faults] == [("no-value", 3)]
+    assert "write train: supervised" in faults[0].text

@@ -16,13 +16,26 @@ from crucis.train.fit import fit
 from crucis.train.run import Run
 
 AUGMENT = [{"crop": {"padding": 1}}, "flip", {"mixup": {"alpha": 0.5}}]
-OPTIMISERS = ["sgd", {"sgd": {"momentum": 0.0}}, "adam", "adamw", {"rmsprop": {"momentum": 0.5, "centred": True}}]
+OPTIMISERS = ["sgd", {"sgd": {"momentum": 0.0}}, "adam", "adamw", {"rmsprop": {"momentum": 0.5, "centred": True}},
+              {"sgd": {"form": "caffe"}}, {"sgd": {"nesterov": False, "dampening": 0.2}},
+              {"rmsprop_tf": {"momentum": 0.9, "eps": 0.01, "centred": True}},
+              {"lars": {"trust_coefficient": 0.1}}, "lamb"]  # fmt: skip
 RECIPES = {
     "plain": {},
     "rich": {"augment": AUGMENT, "ema": 0.9, "label_smoothing": 0.1, "clip": 0.5, "select": "loss"},
     "bf16": {"precision": "bf16", "accumulate": 2, "ema": 0.5},
 }
-SCHEDULES = {"one_cycle": {"warmup": 0}, "step": {}, "multi_step": {}, "exponential": {}, "constant": {}}
+FOLLOWED = {
+    "cosine decay": {"weight_decay": 0.04, "weight_decay_end": 0.4},
+    "linear decay from nothing": {"weight_decay": 0.0, "weight_decay_end": 0.3, "weight_decay_schedule": "linear"},
+    "average with a warm-up": {"ema": 0.9, "ema_warmup": True},
+    "average of statistics": {"ema": 0.8, "ema_every": 2, "ema_statistics": True},
+    "all": {"weight_decay_end": 0.3, "ema": 0.9, "ema_warmup": True, "ema_every": 3, "ema_statistics": True},
+}
+SCHEDULES = {
+    "linear": {"warmup_from": 0.1, "rate_every": "epoch"}, "polynomial": {"warmup_joins": "multiplies"},
+    "one_cycle": {"warmup": 0}, "step": {}, "multi_step": {}, "exponential": {}, "constant": {},
+}  # fmt: skip
 
 
 def _made(**params):
@@ -56,6 +69,18 @@ def test_every_optimiser_resumes_bit_for_bit(tmp_path, optimiser, recipe):
         assert parts[0].notes["resumed_at"]
         _assert_same(whole, parts)
     _assert_same(whole, _interrupted(tmp_path / "many", made, [3, 2, 3, 2]))
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_what_goes_along_with_the_steps_resumes_bit_for_bit(tmp_path, name):
+    made = _made(optimiser="adamw", lr=0.05, **FOLLOWED[name])
+    whole = run(tmp_path / "whole", made)
+    _assert_same(whole, _interrupted(tmp_path / "cut", made, [5]))
+    _assert_same(whole, _interrupted(tmp_path / "many", made, [3, 2, 3, 2]))
+    without = _made(optimiser="adamw", lr=0.05, weight_decay=FOLLOWED[name].get("weight_decay", 0.0005))
+    assert (
+        contents(whole[1])["model.safetensors"] != contents(run(tmp_path / "without", without)[1])["model.safetensors"]
+    )
 
 
 def test_every_optimiser_is_resumed():

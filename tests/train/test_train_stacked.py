@@ -16,6 +16,10 @@ OPTIMISERS = [
     "adamw",
     "rmsprop",
     {"rmsprop": {"momentum": 0.9, "centred": True}},
+    {"sgd": {"form": "caffe"}},
+    {"rmsprop_tf": {"momentum": 0.9}},
+    "lars",
+    "lamb",
 ]
 
 
@@ -48,7 +52,9 @@ def test_stacked_is_solo_bit_for_bit(tmp_path, optimiser, extra):
     _assert_equal(*_both(tmp_path, [1, 2, 3], optimiser=optimiser, **extra))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "step", "multi_step", "exponential"])
+@pytest.mark.parametrize(
+    "schedule", ["constant", "cosine", "linear", "polynomial", "step", "multi_step", "exponential"]
+)
 def test_stacked_on_images_with_each_schedule(tmp_path, schedule):
     data = images()
     _assert_equal(*_both(tmp_path, [5, 6], data, mlp(108), schedule=schedule, batch=32))
@@ -172,5 +178,7 @@ def test_who_cannot_be_stacked():
     )
     assert "fp32" in why_not(_jobs([1, 2], precision="bf16"))
     assert "clipping" in why_not(_jobs([1, 2], clip=1.0))
+    assert "changing weight decay" in why_not(_jobs([1, 2], weight_decay_end=0.1))
+    assert "average" in why_not(_jobs([1, 2], ema=0.9, ema_warmup=True))
     assert "multiple" in why_not(_jobs([1, 2], batch=20))
     assert "seed" in why_not([*_jobs([1]), *_jobs([2], lr=0.01)])

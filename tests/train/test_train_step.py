@@ -6,12 +6,13 @@ import torch
 from torch import nn
 from train_cases import Ctx, Quirky, contents, images, job, mlp, run, vectors
 
+from crucis.nets import _torchvision
 from crucis.train.compose import criterion
 from crucis.train.evaluate import Head
 from crucis.train.fit import untrained
-from crucis.train.groups import groups, trained
+from crucis.train.groups import groups, rules, spared, trained
 from crucis.train.run import Run
-from crucis.train.settings import resolve
+from crucis.train.settings import SettingsError, resolve
 
 
 def _softmax_loss(logits, target):
@@ -95,6 +96,80 @@ def test_weight_decay_spares_vectors_and_what_the_network_exempts(tmp_path):
     assert len(groups(model, resolve({"decay_on": "all"}, 100))[0]["params"]) == 2
 
 
+class Blocks(nn.Module):
+    """A convolution, a depthwise one, norms of several kinds, a dense head, and a table that stands by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.depthwise, self.grouped = (
+            nn.Conv2d(4, 8, 3),
+            nn.Conv2d(8, 8, 3, groups=8),
+            nn.Conv2d(8, 8, 1, groups=2),
+        )
+        self.norms = nn.ModuleList([nn.BatchNorm2d(8), nn.LayerNorm((8, 2)), nn.GroupNorm(2, 8), nn.BatchNorm1d(8)])
+        self.head, self.table = nn.Linear(8, 3), nn.Parameter(torch.zeros(2, 8))
+
+
+def test_what_each_choice_of_decay_on_spares():
+    model = Blocks()
+    norms = {f"norms.{k}.{part}" for k in range(4) for part in ("weight", "bias")}
+    biases = {f"{name}.bias" for name in ("conv", "depthwise", "grouped", "head")}
+    assert spared(model, "all") == frozenset()
+    assert spared(model, "weights") == (norms | biases) - {"norms.1.weight", "norms.1.bias"}
+    assert spared(model, "all_but_norm") == norms
+    assert spared(model, "conv") == norms | biases | {"depthwise.weight", "table"}
+    for rule in ("all", "weights", "all_but_norm", "conv"):
+        assert rules(model, spared(model, rule)) == [rule]
+        chosen = groups(model, resolve({"decay_on": rule}, 100))
+        assert [len(group["params"]) for group in chosen if group["weight_decay"] == 0.0] in (
+            [], [len(spared(model, rule))],
+        )  # fmt: skip
+        assert sum(len(group["params"]) for group in chosen) == len(trained(model))
+
+
+def test_choices_of_decay_know_the_layers_of_timm():
+    timm = _torchvision.timm()
+    model = timm.create_model("efficientnet_b0", num_classes=3)
+    norm = {name for name, _ in model.named_parameters() if ".bn" in name or name.startswith("bn")}
+    assert norm and spared(model, "all_but_norm") == norm
+    depthwise = {name for name, _ in model.named_parameters() if "conv_dw.weight" in name}
+    biases = {name for name, _ in model.named_parameters() if name.endswith(".bias")}
+    assert spared(model, "conv") == norm | depthwise | biases
+    vit = timm.create_model("vit_tiny_patch16_224", num_classes=3, depth=1)
+    assert {"pos_embed", "cls_token"} <= spared(vit, "weights")
+
+
+def test_rates_of_their_own_belong_to_what_may_decay(tmp_path):
+    for decay in (0.0, 0.1):
+        made = job(images(), Quirky, optimiser="lars", weight_decay=decay, length="1 epochs")
+        fitted, _ = run(tmp_path / str(decay), made)
+        notes = fitted.notes["trained"]
+        assert notes["optimiser"] == "lars" and [g["options"]["adapt"] for g in notes["groups"]] == [True, False]
+        vectors_ = sorted(name for name, value in trained(Quirky()).items() if value.ndim < 2)
+        assert notes["not_adapted"] == vectors_
+        assert notes["decay_on"] == (["weights", "conv"] if decay else [])
+
+
+def test_the_strength_of_decay_is_that_of_the_step(tmp_path):
+    """Plain descent at rate 1 without a gradient's share: w shrinks by (1 - decay) at every step."""
+    made = job(vectors(), lambda: nn.Linear(5, 3), length="6 steps", lr=1.0, schedule="constant", warmup=0,
+               weight_decay=0.1, weight_decay_end=0.5, weight_decay_schedule="linear",
+               optimiser={"sgd": {"momentum": 0.0}})  # fmt: skip
+    state = Run(made, Ctx(tmp_path / "a"))
+    step, start = state.step(), state.model.weight.detach().clone().double()
+    for k in range(6):
+        x, y = state.feed.epoch(0)(0)
+        model = nn.Linear(5, 3)
+        model.load_state_dict(state.model.state_dict())
+        nn.functional.cross_entropy(model(x), y).backward()
+        start = state.model.weight.detach().double() * (1 - (0.1 + 0.4 * k / 6)) - model.weight.grad.double()
+        step(x, y, 1.0)
+        assert torch.allclose(state.model.weight.double(), start, atol=1e-6)
+    notes = run(tmp_path / "b", made)[0].notes["trained"]
+    assert notes["decays"]["points"] == [[k, pytest.approx(0.1 + 0.4 * k / 6)] for k in range(6)]
+    assert len(notes["not_decayed"]) == 1
+
+
 def test_a_tied_parameter_is_trained_once():
     assert [name for name in trained(Quirky()) if "again" in name] == []
 
@@ -133,6 +208,30 @@ def test_the_running_average_and_whose_statistics_it_has(tmp_path):
     live, _ = run(tmp_path / "c", job(images(), Quirky, length="3 steps"))
     assert not torch.equal(fitted.model.head.weight, live.model.head.weight)
     assert torch.equal(fitted.model.norm.running_mean, live.model.norm.running_mean)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("warm", [False, True])
+def test_the_average_as_tensorflow_has_it(tmp_path, every, warm):
+    """Memory of min(decay, (1 + k) / (10 + k)) after k steps, running statistics averaged like weights."""
+    made = job(images(), Quirky, ema=0.3, ema_warmup=warm, ema_every=every, ema_statistics=True, length="5 steps")
+    state = Run(made, Ctx(tmp_path))
+    step = state.step()
+
+    def values(model):
+        return [v.detach().clone().double() for v in (*model.parameters(), model.norm.running_mean, model.seen)]
+
+    expected = values(state.model)
+    for k in range(1, 6):
+        step(*state.feed.epoch(k // 4)(k % 4), 0.05)
+        if k % every == 0:
+            memory = min(0.3, (1 + k) / (10 + k)) if warm else 0.3
+            expected = [memory * e + (1 - memory) * v for e, v in zip(expected, values(state.model), strict=True)]
+    assert all(torch.allclose(a, e, atol=1e-6) for a, e in zip(values(state.network), expected, strict=True))
+    assert not torch.equal(state.network.norm.running_mean, state.model.norm.running_mean)
+    assert int(state.network.norm.num_batches_tracked) == 5 // every * every
+    with pytest.raises(SettingsError, match="ema"):
+        resolve({"ema_every": 2}, 100)
 
 
 def test_bf16_keeps_weights_in_fp32_and_computes_in_bf16(tmp_path):

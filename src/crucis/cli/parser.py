@@ -30,6 +30,7 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default)")
     parser.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    parser.add_argument("--ranks", type=int, metavar="N", help="processes that train each network together (default 1)")
 
 
 def _part(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +77,22 @@ def _run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--again", action="append", default=[], metavar="KEY|failed", help="forget earlier failures")
     p.add_argument("--quiet", action="store_true", help="no progress, only the closing lines")
     p.add_argument("--stall", type=float, default=900, metavar="S", help="seconds of silence that end a worker (900)")
+    _tracking(p)
+
+
+def _tracking(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--track", action="append", default=[], metavar="NAME[=PLACE]",
+                   help="also write to tensorboard, mlflow, wandb or clearml while it runs; may be given again "
+                        "(default: CRUCIS_TRACK)")  # fmt: skip
+    p.add_argument("--track-models", action="store_true", help="give trackers the networks' weights too")
+
+
+def _track(p: argparse.ArgumentParser) -> None:
+    _read(p)
+    p.add_argument("--to", action="append", default=[], metavar="NAME[=PLACE]",
+                   help="tensorboard, mlflow, wandb or clearml, and a folder or (mlflow) an address; may be given "
+                        "again")  # fmt: skip
+    p.add_argument("--models", action="store_true", help="the networks' weights too")
 
 
 def _read(p: argparse.ArgumentParser) -> None:
@@ -141,6 +158,7 @@ def _unseal(p: argparse.ArgumentParser) -> None:
     _place(p)
     p.add_argument("--workers", type=int, metavar="N")
     p.add_argument("--quiet", action="store_true")
+    _tracking(p)
 
 
 def _bundle(p: argparse.ArgumentParser) -> None:
@@ -246,6 +264,7 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "diff": ("studies", "diff", "which steps two studies share", _diff),
     "table": ("studies", "table", "one row per cell and seed", _table),
     "report": ("studies", "report", "write the report from what is in the store", _report),
+    "track": ("tracking", "track", "write what is in the store to TensorBoard, MLflow, W&B or ClearML", _track),
     "verify": ("stores", "verify", "check every checksum and key", _verify),
     "reproduce": ("stores", "reproduce", "compute again and compare bit for bit", _reproduce),
     "unseal": ("running", "unseal", "run the steps that read a test split (recorded)", _unseal),

@@ -9,14 +9,18 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CrucisError
 from ..study import session as sessions
 from ..study.hunting import given_up
 from ..study.readings import Readings
 from ..study.session import Session
+from . import tracking
 from .live import Live
+
+if TYPE_CHECKING:
+    from ..study.tracking import Trackers
 
 _SEALED = 4  # exit code: nothing failed, but steps are blocked or sealed
 
@@ -26,7 +30,13 @@ def opened(a: argparse.Namespace) -> Session:
     return sessions.open_session(
         a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
         device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
+        ranks=_ranks(a),
     )  # fmt: skip
+
+
+def _ranks(a: argparse.Namespace) -> int:
+    asked = getattr(a, "ranks", None)
+    return 1 if asked is None else int(asked)
 
 
 def part(a: argparse.Namespace, session: Session) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
@@ -70,14 +80,36 @@ def _run(
         from ..study.steps import check_device
 
         check_device(a.device)
+    if a.ranks is not None:
+        from ..study.ranks import check_ranks
+
+        check_ranks(a.ranks, a.device)
     if a.workers is not None and a.workers < 1:
         raise CrucisError(f"--workers {a.workers}: at least one worker is needed")
     for warning in session.plan.code.warnings:
         print(f"note: {warning}", file=sys.stderr)
+    targets = tracking.wanted(a, session)
+    if targets:
+        from ..study.tracking import Trackers
+
+        with Trackers(targets, session, models=a.track_models) as trackers:
+            code = _carry_out(a, session, stages, cells, trackers, started, options)
+        tracking.say(trackers.reports, session, a.study)
+        return code
+    return _carry_out(a, session, stages, cells, None, started, options)
+
+
+def _carry_out(
+    a: argparse.Namespace, session: Session, stages: tuple[str, ...], cells: Mapping[str, tuple[str, ...]] | None,
+    trackers: Trackers | None, started: float, options: Mapping[str, Any],
+) -> int:  # fmt: skip
     with Live(session.plan, quiet=a.quiet) as live:
         outcome = sessions.execute(
-            session, workers=a.workers, progress=live.event, stages=stages, cells=cells, **options
-        )
+            session, workers=a.workers, progress=live.event, stages=stages, cells=cells,
+            planned=trackers.planned if trackers else None, **options,
+        )  # fmt: skip
+    if trackers:
+        trackers.planned(session.plan)
     seconds = time.monotonic() - started
     kept = f"{outcome.cached} cached, {outcome.done} run in {seconds:.1f} s"
     trouble = [
@@ -105,18 +137,21 @@ def _run(
         print(
             f"{len(sealed)} steps wait for the seal. When the analysis stands: crucis unseal {a.study}{options_text(a)}"
         )
-    finish(session)
+    page = finish(session)
+    if trackers:
+        trackers.page(page.parent)
     return outcome.exit_code or (_SEALED if sealed else 0)
 
 
-def finish(session: Session) -> None:
-    """Write the report, print the verdicts and the page's path."""
+def finish(session: Session) -> Path:
+    """Write the report, print the verdicts and the page's path, which is returned."""
     page = sessions.write_report(session)
     for line in sessions.verdict_lines(session):
         print(line)
     print(f"Report: {page}")
     if session.store.path.resolve().parent != session.study.folder.resolve():
         print(f"Store: {session.store.path}")
+    return page
 
 
 def explain_failure(session: Session, key: str) -> None:
@@ -144,6 +179,8 @@ def options_text(a: argparse.Namespace) -> str:
     """The options that a follow-up command needs to mean the same study."""
     text = f" --preset {a.preset}" if a.preset else ""
     text += "".join(f" --set '{item}'" for item in a.sets)
+    text += " --fast" if getattr(a, "fast", False) else ""
+    text += f" --ranks {a.ranks}" if _ranks(a) > 1 else ""
     text += f" --store {a.store}" if getattr(a, "store", None) else ""
     return text + (f" --data {a.data}" if getattr(a, "data", None) else "")
 

@@ -74,7 +74,8 @@ def reproduce(a: argparse.Namespace) -> int:
         key = _whole_key(store, a.what)
         return _repeat(a.runs, lambda folder: reproduce_record(store, key, folder, workers=a.workers))
     return _reproduce_session(a, sessions.open_session(
-        a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data, device=a.device
+        a.what, preset=a.preset, sets=a.sets, yes=True, store=a.store, data=a.data, device=a.device,
+        determinism="fast" if a.fast else "strict", ranks=1 if a.ranks is None else a.ranks,
     ))  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def _reproduce_bundle(a: argparse.Namespace) -> int:
         study = done.about["study"]
         return _reproduce_session(a, sessions.open_session(
             done.study, preset=study["preset"], sets=study["sets"], yes=True, data=a.data, device=a.device,
-            store=done.store,
+            store=done.store, determinism="fast" if a.fast else "strict", ranks=1 if a.ranks is None else a.ranks,
         ))  # fmt: skip
 
 

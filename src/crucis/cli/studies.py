@@ -58,6 +58,8 @@ def check(a: argparse.Namespace) -> int:
         return check_net(a)
     if a.on:
         raise CrucisError("--on names the data for one net: crucis check ./net.py --model --on digits")
+    if a.study.endswith(".py"):
+        raise CrucisError(f"{a.study} is Python and no study; for a network write: crucis check {a.study} --model")
     study, faults = check_study(a.study, preset=a.preset, sets=a.sets, yes=a.yes)
     hard = [fault for fault in faults if not fault.note]
     if a.model and study is not None:
@@ -73,9 +75,9 @@ def check(a: argparse.Namespace) -> int:
         print(f"{len(hard)} fault{'s' * (len(hard) != 1)}; nothing was run.", file=sys.stderr)
         return 2
     if study is not None:
-        print(
-            f"{a.study}: {len(study.factors)} factors, {len(study.stages)} stages, {len(study.seeds)} seeds; no fault."
-        )
+        counted = ((len(study.factors), "factor"), (len(study.stages), "stage"), (len(study.seeds), "seed"))
+        words = [f"{n} {word}{'s' * (n != 1)}" for n, word in counted]
+        print(f"{a.study}: {', '.join(words)}; no fault.")
     return 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .augmenting import Drawn, Geometry, Mask, Mix
+from .augmenting import Augmentation, Cover, Drawn, Geometry, Light, Mix, Params, Picture
 from .dataset import DataError, Dataset, Split
 
 
@@ -32,6 +32,26 @@ def _words(x: np.ndarray) -> Tensor:
 def _rows(x: Tensor) -> Tensor:
     """A batch (B, C, H, W) in channels-last memory as (B, H, W*C), without copying."""
     return x.permute(0, 2, 3, 1).flatten(2)
+
+
+def _planes(words: Tensor, count: int, shape: Sequence[int]) -> Tensor:
+    """Words of `count` images as uint8 (count, C, H, W), contiguous and with memory of its own."""
+    channels, height, width = shape
+    stored = 4 if words.dtype == torch.int32 else channels
+    pixels = words.view(torch.uint8).view(count, height, width, stored)
+    return pixels[..., :channels].permute(0, 3, 1, 2).contiguous()
+
+
+def _moved(x: Tensor, step: Geometry, params: Params) -> Tensor:
+    """A geometry on a batch uint8 (B, C, H, W); black comes in from outside."""
+    count, channels, height, width = x.shape
+    rows = torch.arange(height, dtype=torch.int32, device=x.device).expand(count, height)
+    columns = torch.arange(width, dtype=torch.int32, device=x.device).expand(count, width)
+    rows, columns = step.source(rows, columns, (channels, height, width), params)
+    out = ((rows < 0) | (rows >= height))[:, :, None] | ((columns < 0) | (columns >= width))[:, None, :]
+    place = rows.clamp(0, height - 1).long()[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+    found = x.flatten(2).gather(2, place.view(count, 1, -1).expand(-1, channels, -1))
+    return found.view(x.shape).masked_fill_(out[:, None], 0)
 
 
 class Resident:
@@ -72,6 +92,7 @@ class Resident:
         self._whole = self.x[:-1].view(self.n, -1)  # the same memory, one row per example
         scale, shift = (1 / (255 * spread)).astype(np.float32), (-centre / spread).astype(np.float32)
         self._scales = scale.tolist()
+        self._spread = torch.from_numpy(spread.astype(np.float32)).to(self.device)
         self._scale = torch.from_numpy(np.tile(scale, size[1])).to(self.device)
         self._shift = torch.from_numpy(np.tile(shift, size[1])).to(self.device)
         # Twice the number of pixels must fit, since both coordinates may point outside.
@@ -97,20 +118,23 @@ class Resident:
             augment: the parameters of these B samples, or None.
 
         Returns:
-            x float32 (B, C, H, W) in channels-last memory, or (B, D); y int64 (B,), or with a mix float32 (B, classes).
+            x float32 (B, C, H, W) in channels-last memory, of the size that the augmentations leave
+            (`Pipeline.shape`), or (B, D); y int64 (B,), or with a mix float32 (B, classes).
         """
         y = self.y.index_select(0, index)
         if not self.image:
             x = self.x.index_select(0, index)
             return self._mixed(x, y, augment) if augment else (x, y)
         if augment is None:
-            return self._normalised(self._whole.index_select(0, index), len(index)), y
-        x = self._normalised(self.x.index_select(0, self._places(index, augment).reshape(-1)), len(index))
+            return self._normalised(self._whole.index_select(0, index), len(index), self.shape), y
+        x = self._seen(index, augment.of("geometry", "picture"))
+        shape = tuple(x.shape[1:])
+        for step, params in augment.of("light"):
+            assert isinstance(step, Light)
+            _rows(x).add_((step.tint(params) / self._spread).repeat(1, shape[2])[:, None])
         for step, params in augment.of("mask"):
-            assert isinstance(step, Mask)
-            rows, columns = step.blank(self.shape, params)
-            columns = columns.repeat_interleave(self.shape[0], 1)
-            _rows(x).masked_fill_(rows[:, :, None] & columns[:, None, :], 0.0)
+            assert isinstance(step, Cover)
+            step.cover(_rows(x), shape, params)
         return self._mixed(x, y, augment)
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -119,11 +143,27 @@ class Resident:
         for part in every.split(size):
             yield self.gather(part)
 
-    def _places(self, index: Tensor, augment: Drawn) -> Tensor:
+    def _seen(self, index: Tensor, steps: Sequence[tuple[Augmentation, Params]]) -> Tensor:
+        """The normalised batch after the steps that act on pixels: the moves before the first picture are one gather
+        from the resident words, what follows acts on the batch itself."""
+        count = next((i for i, (step, _) in enumerate(steps) if isinstance(step, Picture)), len(steps))
+        words = self.x.index_select(0, self._places(index, steps[:count]).reshape(-1))
+        if count == len(steps):
+            return self._normalised(words, len(index), self.shape)
+        x = _planes(words, len(index), self.shape)
+        for step, params in steps[count:]:
+            if isinstance(step, Picture):
+                x = step.repaint(x, params)
+            else:
+                assert isinstance(step, Geometry)
+                x = _moved(x, step, params)
+        return self._normalised_planes(x)
+
+    def _places(self, index: Tensor, steps: Sequence[tuple[Augmentation, Params]]) -> Tensor:
         """The word of every pixel, (B, H, W)."""
         _, height, width = self.shape
         rows, columns = self._rows.expand(len(index), height), self._columns.expand(len(index), width)
-        for step, params in reversed(augment.of("geometry")):  # from the result back to the source
+        for step, params in reversed(steps):  # from the result back to the source
             assert isinstance(step, Geometry)
             rows, columns = step.source(rows, columns, self.shape, params)
         base = index.to(self._index_type)[:, None] * (height * width)
@@ -134,13 +174,13 @@ class Resident:
         right = torch.where((columns < 0) | (columns >= width), black, right)
         return (down[:, :, None] + right[:, None, :]).clamp_(max=black)
 
-    def _normalised(self, words: Tensor, count: int) -> Tensor:
+    def _normalised(self, words: Tensor, count: int, shape: Sequence[int]) -> Tensor:
         """Words of `count` images to float32 (count, C, H, W) in channels-last memory.
 
         Two roundings, one per operation, so a batch, a single image and every vector unit give the same bits.
         Constants are laid out along a row of pixels: broadcasting over three channels would cost five times as much.
         """
-        channels, height, width = self.shape
+        channels, height, width = shape
         if words.dtype == torch.int32:
             pixels = words.view(torch.uint8).view(-1, 4)
             x = torch.empty(len(pixels), channels, device=self.device)
@@ -151,6 +191,15 @@ class Resident:
             rows = words.view(count * height, width * channels).to(torch.float32).mul_(self._scale)
         return rows.add_(self._shift).view(count, height, width, channels).permute(0, 3, 1, 2)
 
+    def _normalised_planes(self, x: Tensor) -> Tensor:
+        """A batch uint8 (B, C, H, W) of any size, normalised as `_normalised` does it, bit for bit."""
+        count, channels, height, width = x.shape
+        out = torch.empty(count, height, width, channels, device=self.device)
+        for channel, scale in enumerate(self._scales):
+            torch.mul(x[:, channel], scale, out=out[..., channel])
+        shift = self._shift[:channels].repeat(width)
+        return out.view(count, height, width * channels).add_(shift).view(out.shape).permute(0, 3, 1, 2)
+
     def _mixed(self, x: Tensor, y: Tensor, augment: Drawn) -> tuple[Tensor, Tensor]:
         for step, params in augment.of("mix"):
             assert isinstance(step, Mix)
@@ -159,9 +208,7 @@ class Resident:
             partner, weight = step.partners(params)
             # On plain rows in memory order and in place: through a channels-last view it costs several times as much.
             plain = _rows(x) if self.image else x
-            own = weight.view(-1, *[1] * (plain.ndim - 1))
-            other = plain.index_select(0, partner).mul_(1 - own)
-            plain.mul_(own).add_(other)
+            step.blend(plain, plain.index_select(0, partner), weight, tuple(x.shape[1:]), params)
             hot = torch.nn.functional.one_hot(y, self.classes).to(torch.float32)
             return x, hot * weight[:, None] + hot.index_select(0, partner) * (1 - weight[:, None])
         return x, y

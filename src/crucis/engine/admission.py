@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from . import machine
 from .steps import Step
 
@@ -47,3 +49,20 @@ class Admission:
         if peak_mb:
             for name in self._families(step):
                 self._peaks[name] = max(peak_mb, self._peaks.get(name, 0))
+
+
+def crowded(step: Step, busy: Sequence[int], slots: int) -> bool:
+    """Whether too many processes run already for one more step.
+
+    A step of several ranks takes as many slots; one that needs more than there are runs with nothing beside it. On
+    GPUs it takes all of them, so two such steps never run together.
+
+    Args:
+        step: the step.
+        busy: ranks of each step that runs.
+        slots: processes that may run at a time.
+    """
+    if not busy or max(step.needs.world, *busy) == 1:
+        return False
+    both_wide = min(step.needs.world, max(busy)) > 1
+    return sum(busy) + step.needs.world > slots or (both_wide and machine.has_gpus())

@@ -54,6 +54,7 @@ class StepContext:
     begun: str = field(default_factory=now)
     progress: dict[str, Any] = field(default_factory=dict)
     staged: list[tuple[str, str, Result]] = field(default_factory=list)
+    beside_mb: int = 0  # MiB at the peak of processes that the step started
     _out: str = ""
     _heard: float = 0.0
 

@@ -96,7 +96,7 @@ class Meter:
     """Time and memory from its making on."""
 
     wall: float = field(default_factory=time.perf_counter)
-    cpu: float = field(default_factory=time.process_time)
+    cpu: float = field(default_factory=lambda: _cpu_s())
 
     def __post_init__(self) -> None:
         machine.reset_peak()
@@ -105,9 +105,15 @@ class Meter:
         """Seconds and MiB so far."""
         return {
             "wall_s": round(time.perf_counter() - self.wall, 6),
-            "cpu_s": round(time.process_time() - self.cpu, 6),
+            "cpu_s": round(_cpu_s() - self.cpu, 6),
             "peak_ram_mb": machine.memory_mb(),
         }
+
+
+def _cpu_s() -> float:
+    """Processor seconds of this process and of those that it started and that have ended."""
+    spent = os.times()
+    return time.process_time() + spent.children_user + spent.children_system
 
 
 def execute(desk: Desk, bench: Bench, orders: Sequence[Order]) -> list[dict[str, Any]]:
@@ -214,6 +220,7 @@ def _close(context: StepContext, end: Any, meter: Meter) -> dict[str, Any]:
 def _commit(context: StepContext, result: Result, meter: Meter) -> dict[str, Any]:
     desk, step = context.desk, context.step
     cost = meter.cost()
+    cost["peak_ram_mb"] += context.beside_mb
     if result.reactions:
         context.attempt["reactions"] = list(result.reactions)
     draft = Draft(
@@ -222,7 +229,7 @@ def _commit(context: StepContext, result: Result, meter: Meter) -> dict[str, Any
         result,
         str(context.out),
         attempt=context.attempt,
-        numerics=desk.numerics,
+        numerics={**desk.numerics, **({"world": step.needs.world} if step.needs.world > 1 else {})},
         environment=desk.environment,
         cost=cost,
         time={"begun": context.begun, "ended": now()},

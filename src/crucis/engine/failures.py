@@ -43,6 +43,9 @@ _FULL_ON_WRITE = re.compile(r"No space left on device|Disk quota exceeded|File t
 
 def classify(error: BaseException) -> tuple[str, str]:
     """(class, code) of an exception; what nothing in the table fits is `deterministic`."""
+    known = getattr(error, "classed", None)  # said by a process that this one started
+    if isinstance(known, tuple):
+        return known
     name, text = type(error).__name__, str(error)
     if isinstance(error, OSError):
         if error.errno in _PLACE:

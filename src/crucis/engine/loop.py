@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import machine
-from .admission import Admission
+from .admission import Admission, crowded
 from .failures import classify, judge
 from .frontier import Frontier
 from .lease import Lease, Leases, Owner
@@ -181,8 +181,14 @@ class Supervisor:
     def _needs_gpu(self, step: Step) -> bool:
         return step.needs.gpu > 0 and bool(self.gpus)
 
+    def _wide(self) -> list[int]:
+        held = [hand.keys for hand in self.pool.hands.values() if hand.keys]
+        return [max(self.frontier.steps[key].needs.world for key in keys) for keys in held]
+
     def _slot(self, step: Step) -> Hand | None:
         """An idle worker for this step, or a new one if there may be more."""
+        if crowded(step, self._wide(), self.workers):
+            return None
         on_gpu = self._needs_gpu(step)
         hands = [hand for hand in self.pool.hands.values() if not hand.leaving and not hand.doom]
         for hand in hands:
@@ -211,8 +217,7 @@ class Supervisor:
 
     def _begin(self, hand: Hand, key: str) -> None:
         """Claim the step, and others of its group that may run with it, and hand them out."""
-        step = self.frontier.steps[key]
-        keys = [key]
+        step, keys = self.frontier.steps[key], [key]
         if self.stack is not None and key not in self.solo and not hand.gpu:
             most = min(self.tuning.most_stacked, self.stack(step)) - 1
             keys += [other for other in self.frontier.companions(key, most) if other not in self.solo]

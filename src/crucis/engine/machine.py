@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import socket
@@ -110,6 +111,17 @@ def oom_kills() -> int:
             if name == "oom_kill" and value.isdigit():
                 count = max(count, int(value))
     return count
+
+
+def prefer_to_kill() -> None:
+    """Let the kernel kill this process before others when memory runs out."""
+    with contextlib.suppress(OSError):  # not allowed, or no such thing here
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
+def has_gpus() -> bool:
+    """Whether there is a device file of an NVIDIA GPU."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def reset_peak() -> None:

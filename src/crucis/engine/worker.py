@@ -94,8 +94,7 @@ class Worker:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         die_with_parent(self.config["parent"])
-        with contextlib.suppress(OSError):  # not allowed, or no such thing here
-            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+        machine.prefer_to_kill()
         if self.config["gpu"] is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.config["gpu"]
         folder = f"{self.config['store']}/journal"

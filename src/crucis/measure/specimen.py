@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Probe = Callable[["nn.Module"], Mapping[str, float]]
 #: A further term of a loss: from the forward pass as a function, inputs (B, ...) and logits (B, classes) to a scalar.
 Term = Callable[[Callable[["Tensor"], "Tensor"], "Tensor", "Tensor"], "Tensor"]
+#: Losses of optimiser steps with the given rates from the specimen's weights, until a watch on them says stop.
+Descents = Callable[[Sequence[float], Callable[[Sequence[float]], bool]], Sequence[float]]
 
 
 class Trained(Protocol):
@@ -71,6 +73,7 @@ class Specimen:
         task: data of a perturbation's own, such as a second task.
         settings: settings of the model's own training, opaque here.
         trainer: for perturbations that train.
+        descents: for perturbations that try learning rates; always from the specimen's weights, which stay untouched.
     """
 
     model: nn.Module | None = None
@@ -85,6 +88,7 @@ class Specimen:
     task: Dataset | None = None
     settings: Any = None
     trainer: Trainer | None = None
+    descents: Descents | None = None
 
     def network(self) -> tuple[nn.Module, Dataset]:
         """The model and its data.

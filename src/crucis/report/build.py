@@ -85,9 +85,10 @@ def _figures(page: Page) -> tuple[dict[str, bytes], dict[str, dict[str, str]]]:
 
 
 def _table_files(page: Page) -> Iterator[tuple[str, str]]:
-    """Name of each analysis and stage, with its kind, and the name of its files."""
+    """Name of each analysis, stage and audit, with its kind, and the name of its files."""
     yield from _slugs(f"analysis-{entry.name}" for entry in page.analyses).items()
     yield from _slugs(f"stage-{entry.name}" for entry in page.stages).items()
+    yield from _slugs(f"audit-{entry.name}" for entry in page.audits).items()
 
 
 def _all_tables(page: Page) -> Iterator[tuple[str, str, Table]]:
@@ -96,6 +97,8 @@ def _all_tables(page: Page) -> Iterator[tuple[str, str, Table]]:
         yield names[f"analysis-{analysis.name}"], f"{analysis.name}: {analysis.sentence}", analysis.table
     for stage in page.stages:
         yield names[f"stage-{stage.name}"], f"{stage.name}: {stage.what}", stage.table
+    for audit in page.audits:
+        yield names[f"audit-{audit.name}"], f"{audit.recipe}: {audit.because}", audit.table
     if page.verdicts:
         columns = (Column("claim"), Column("level"), Column("outcome"), Column("says"), Column("because"))
         rows = [Row((item.name, "", item.outcome, item.says, item.because)) for item in page.verdicts]

@@ -87,6 +87,15 @@ from crucis.report.pictures import (
 from crucis.report.pictures import (
     Surface as Surface,
 )
+from crucis.report.rates import (
+    RampLine as RampLine,
+)
+from crucis.report.rates import (
+    RampPanel as RampPanel,
+)
+from crucis.report.rates import (
+    Ramps as Ramps,
+)
 from crucis.report.trials import (
     History as History,
 )
@@ -409,6 +418,23 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Audit:
+    """Trainings held against a published recipe, line by line.
+
+    where: the trainings, in words; says: whether they ran, and how many they are; outcome: `follows`, `adapted` or
+    `deviates`; because: the verdict for the whole in a sentence; table: one row per line of the audit.
+    """
+
+    name: str
+    recipe: str
+    where: str
+    says: str
+    outcome: str
+    because: str
+    table: Table
+
+
+@dataclass(frozen=True)
 class Tick:
     """A line of a checklist; `holds` is None where it cannot be told."""
 
@@ -444,6 +470,7 @@ class Page:
     power: tuple[str, ...] = ()
     analyses: tuple[Analysis, ...] = ()
     stages: tuple[StageTable, ...] = ()
+    audits: tuple[Audit, ...] = ()
     limits: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     environment: tuple[Fact, ...] = ()

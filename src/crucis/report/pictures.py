@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crucis.report.rates import Ramps
 from crucis.report.trials import History, Parallel, Plane, Slices
 from crucis.report.values import Absent, Estimate
 
@@ -262,5 +263,5 @@ class Ranks:
 
 FigureData = (
     Curves | Retention | Contour | Surface | Diagram | Barcode | Scatter | Forest | Dots
-    | Ranks | History | Slices | Parallel | Plane | Histogram | Heat
+    | Ranks | History | Slices | Parallel | Plane | Histogram | Heat | Ramps
 )  # fmt: skip

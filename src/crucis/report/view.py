@@ -12,6 +12,7 @@ from crucis.report.content import Absent, Analysis, Cell, Figure, Page, Source, 
 MARK = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "not judged": "–"}
 HOLD = {"holds": "✓", "fails": "✗", "cannot tell": "?", "waived": "!"}
 GATE = {"APPROVED": ("supported", "✓"), "REJECTED": ("refuted", "✗")}
+AUDIT = {"follows": ("supported", "✓"), "deviates": ("refuted", "✗")}
 
 #: How many record keys a list shows before it says how many more there are (all are in tables/records.csv).
 MOST_KEYS = 400
@@ -115,7 +116,7 @@ def of(page: Page) -> View:
 def functions() -> dict[str, Callable[..., Any] | Any]:
     """What the template may call."""
     return {"count": count, "why": why, "mark": MARK.__getitem__, "hold": HOLD.__getitem__, "most_keys": MOST_KEYS,
-            "gate_mark": _gate_mark, "gate_class": _gate_class}  # fmt: skip
+            "gate_mark": _gate_mark, "gate_class": _gate_class, "audit": _audit}  # fmt: skip
 
 
 def _gate_class(outcome: str) -> str:
@@ -124,3 +125,8 @@ def _gate_class(outcome: str) -> str:
 
 def _gate_mark(outcome: str) -> str:
     return GATE.get(outcome, ("inconclusive", "?"))[1]
+
+
+def _audit(outcome: str) -> tuple[str, str]:
+    """Class and mark of an audit's verdict."""
+    return AUDIT.get(outcome, ("inconclusive", "~"))

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from ..data.view import view_size
 from ..errors import CrucisError
 from ..records import Record
+from ..report import content as c
 from ..train import recipes
 from ..train.published.audit import Line, Training, audit, verdict
 from ..train.settings import resolve
 from .plan import Node
 from .session import Session
+
+#: How many cells an audit names before it says how many more there are.
+_PLACES = 8
+_COLUMNS = {
+    "outcome": "exact; derived: the same after the arithmetic shown; adapted: another value, for the reason given; "
+    "deviates: another value and no reason; unknown: no source that is followed says it",
+    "key": "the fact of the recipe", "published": "what the source has", "used": "what this training did",
+    "why": "arithmetic, reason or remark", "source": "where the published value stands",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,18 @@ def audit_study(session: Session, name: str | None = None) -> list[Audited]:
         CrucisError: nothing names a published recipe.
     """
     found: dict[tuple[str, str, bool, tuple[Line, ...]], int] = {}
+    for node, chosen, ran, lines in _audited(session, name):
+        where = " ".join([node.instance.stage, *node.instance.cell.values()])
+        key = (where, chosen, ran, lines)
+        found[key] = found.get(key, 0) + 1
+    if not found:
+        raise CrucisError(f"no training of {session.study.name} names a published recipe; write recipe: beside one, or "
+                          "give --recipe NAME (crucis recipes list)")  # fmt: skip
+    return [Audited(*key, steps=count) for key, count in found.items()]
+
+
+def _audited(session: Session, name: str | None = None) -> Iterator[tuple[Node, str, bool, tuple[Line, ...]]]:
+    """Every training with a published recipe: its node, the recipe, whether it ran, the lines of the audit."""
     for node in session.plan.by_key.values():
         if not node.spec["kind"].startswith("train/"):
             continue
@@ -46,14 +68,31 @@ def audit_study(session: Session, name: str | None = None) -> list[Audited]:
         made = recipes.translated(chosen) if chosen else None
         if made is not None and chosen is not None:
             record = session.store.read(node.key) if session.store.has(node.key) else None
-            lines = tuple(audit(made, _training(session, node, record)))
-            where = " ".join([node.instance.stage, *node.instance.cell.values()])
-            key = (where, chosen, record is not None, lines)
-            found[key] = found.get(key, 0) + 1
-    if not found:
-        raise CrucisError(f"no training of {session.study.name} names a published recipe; write recipe: beside one, or "
-                          "give --recipe NAME (crucis recipes list)")  # fmt: skip
-    return [Audited(*key, steps=count) for key, count in found.items()]
+            yield node, chosen, record is not None, tuple(audit(made, _training(session, node, record)))
+
+
+def pages(session: Session) -> tuple[c.Audit, ...]:
+    """The audits of a study's trainings for its report; trainings of any cell with equal lines are told once."""
+    found: dict[tuple[str, bool, tuple[Line, ...]], list[Node]] = {}
+    for node, chosen, ran, lines in _audited(session):
+        found.setdefault((chosen, ran, lines), []).append(node)
+    out = []
+    for number, ((chosen, ran, lines), nodes) in enumerate(found.items(), 1):
+        places = dict.fromkeys(" ".join([n.instance.stage, *n.instance.cell.values()]) for n in nodes)
+        where = ", ".join(list(places)[:_PLACES]) + (f" and {len(places) - _PLACES} more" * (len(places) > _PLACES))
+        one = len(nodes) == 1
+        how = ("as it ran" if one else "as they ran") if ran else "as planned, not yet run"
+        says = f"{len(nodes)} training{'' if one else 's'}, {how}:"
+        deviates, adapted = (any(line.outcome == word for line in lines) for word in ("deviates", "adapted"))
+        columns = tuple(c.Column(name, says=text) for name, text in _COLUMNS.items())
+        rows = tuple(
+            c.Row((line.outcome, line.key, line.published, line.used, line.text, line.source)) for line in lines
+        )
+        out.append(c.Audit(
+            f"{chosen}-{number}", chosen, where, says, "deviates" if deviates else "adapted" if adapted else "follows",
+            f"{verdict(list(lines))}.", c.Table(columns, rows),
+        ))  # fmt: skip
+    return tuple(out)
 
 
 def audit_record(record: Record, name: str | None) -> Audited:

@@ -26,6 +26,8 @@ def one_verb(body: Mapping[str, Any], path: str, verbs: tuple[str, ...], reading
             f"two verbs, {found[0]} and {found[1]}. Make two {thing}; the second says 'of: {path.split('.')[-1]}'.",
         )
         return None
+    if any(":" in key and key.partition(":")[0] in verbs and value is BAD for key, value in body.items()):
+        return None  # 'train:supervised' was told where it stands
     hints = [(key, hint) for key in body if (hint := did_you_mean(key, verbs))]
     tail = f"{hints[0][1][:-1]} for '{hints[0][0]}'?" if hints else ""
     listed = ", ".join(verbs) if what != "A stage" else "train, measure, perturb, search, export (or like, winner_of)"

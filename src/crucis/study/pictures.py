@@ -9,7 +9,7 @@ import numpy as np
 from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
-from . import layer_pictures, terrain
+from . import layer_pictures, rates, terrain
 from .modelled import heat, prediction_figures
 from .nodes import Node
 from .pictures_stats import critical_differences, profiles, shaped
@@ -45,6 +45,8 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out += terrain.landscapes(stage, groups)
         if "diagrams.npz" in files:
             out += terrain.diagrams(stage, groups)
+        if rates.FILE in files:
+            out += rates.ramps(stage, groups)
         if {"layers.npz", "times.npz"} <= files:
             out += layer_pictures.layers(stage, groups)
         if "curve.npz" in files and readings.study.stages[stage].verb == "train":
@@ -54,7 +56,7 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
     out += search_pictures(readings)
     order = (
         c.Retention, c.Scatter, c.Histogram, c.Heat, c.Forest, c.Ranks, c.History, c.Slices, c.Parallel, c.Plane,
-        c.Contour, c.Surface, c.Diagram, c.Barcode, c.Dots, c.Curves,
+        c.Contour, c.Surface, c.Diagram, c.Barcode, c.Ramps, c.Dots, c.Curves,
     )  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
 

@@ -17,7 +17,9 @@ from ..engine.steps import Step
 from ..engine.store import Store
 from ..errors import CrucisError
 from ..lengths import Length
+from ..records import Need
 from ..train import recipes, settings
+from ..train.world import check_world
 from .axes import WINNER
 from .binding import Bound, bind
 from .design import Instance, InstanceRef, instances
@@ -44,6 +46,7 @@ class Circumstance:
     device: str = "auto"
     determinism: str = "strict"
     unsealed: bool = False
+    ranks: int = 1
 
 
 @dataclass
@@ -127,8 +130,12 @@ class Plan:
         return Step(
             key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,
             publishes=tuple(sorted(set(node.marks.values()))), label=node.label, hints=hints,
-            sealed=node.sealed and not self.circumstance.unsealed,
+            sealed=node.sealed and not self.circumstance.unsealed, needs=_needs(node.spec.get("world", 1)),
         )  # fmt: skip
+
+
+def _needs(world: int) -> Need:
+    return Need(cpu=world, world=world)
 
 
 def _in_part(node: Node, stages: tuple[str, ...], cells: Mapping[str, tuple[str, ...]]) -> bool:
@@ -303,11 +310,22 @@ class Planner:
             **self.leaf(bound, stage.verb), "params": without_defaults(bound.leaf, params, self.code),
             "net": net, "data": data, "depth": depth, "determinism": self.circumstance.determinism, "inputs": {},
         }  # fmt: skip
+        base |= self._world(bound, resolved)
         depths["train"] = depth + 1
         facts = Facts(
             net, data, info, resolved.steps_per_epoch, resolved.total_steps, params.get("select"), "train", depths, {}
         )
         return facts, origin, base
+
+    def _world(self, bound: Bound, resolved: settings.Settings) -> dict[str, int]:
+        """What a training's spec says of its ranks: nothing if there is one."""
+        count = self.circumstance.ranks
+        if count == 1:
+            return {}
+        if not bound.leaf.constants.get("RANKS", False):
+            raise ValueError(f"--ranks {count}: the protocol '{bound.leaf.name}' trains on one rank; leave out --ranks")
+        check_world(resolved, count)
+        return {"world": count}
 
     def leaf(self, bound: Bound, verb: str) -> dict[str, Any]:
         """What a spec says of a stage's leaf."""
@@ -380,7 +398,12 @@ class Planner:
 
     def _group(self, spec: Mapping[str, Any]) -> str | None:
         """Seeds of a dense fp32 net may train stacked as one computation; everything else trains alone."""
-        if spec["net"].get("leaf") not in _STACKABLE or spec["inputs"] or spec["kind"] != "train/supervised":
+        if (
+            spec["net"].get("leaf") not in _STACKABLE
+            or spec["inputs"]
+            or spec["kind"] != "train/supervised"
+            or "world" in spec
+        ):
             return None
         return step_key({name: value for name, value in spec.items() if name != "seed"})
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from . import account, checklist, registry, reviewing
+from . import account, auditing, checklist, registry, reviewing
 from .confounding import foreseen
 from .gates.page import shown
 from .modelled import prediction
@@ -44,7 +44,8 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
         stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
-        limits=_limits(session, conclusion), sources=_sources(readings), environment=account.environment(readings),
+        audits=auditing.pages(session), limits=_limits(session, conclusion),
+        sources=_sources(readings), environment=account.environment(readings),
         cost=account.cost(readings), commands=account.commands(session),
         checklist=tuple(c.Tick(t.what, t.holds, t.says) for t in checklist.after(session, conclusion)),
         settings=tuple(c.Setting(*line) for line in checklist.settings(session)),

@@ -284,7 +284,7 @@ def _bounded(schema: Schema, limits: str | None) -> Schema:
     return out
 
 
-_LENGTH: Schema = {"type": "string", "pattern": r"^([0-9][0-9_]*\s*(epochs?|steps?)|plateau)$"}
+_LENGTH: Schema = {"type": "string", "pattern": r"^([0-9][0-9_]*(\.[0-9]+)?\s*epochs?|[0-9][0-9_]*\s*steps?|plateau)$"}
 _SIMPLE: dict[str, Schema] = {
     "none": {"const": "none"},
     "bool": {"type": "boolean"},

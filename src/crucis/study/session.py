@@ -90,27 +90,31 @@ class Session:
 def open_session(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
     store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", determinism: str = "strict",
+    ranks: int = 1,
 ) -> Session:  # fmt: skip
     """Load a study (a file or a shipped protocol's name) and open its store.
 
     Raises:
         StudyError: the study has faults; all of them, with their places.
+        CrucisError: no rank at all.
     """
+    if ranks < 1:
+        raise CrucisError(f"--ranks {ranks}: at least one rank is needed")
     study = load_study(source, preset=preset, sets=sets, yes=yes)
     opened = Store(find_store(study, store))
     unsealed = registry.is_unsealed(study, opened)
-    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed))
+    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed, ranks))
 
 
 def execute(
     session: Session, *, workers: int | None = None, progress: Callable[[Any], None] | None = None,
     stages: tuple[str, ...] = (), cells: Mapping[str, tuple[str, ...]] | None = None, again: Sequence[str] = (),
-    stall_s: float = 900,
+    stall_s: float = 900, planned: Callable[[Plan], None] | None = None,
 ) -> Outcome:  # fmt: skip
     """Register the study and run what is missing of its plan. Finished steps are never computed again.
 
     With searches this goes in rounds: what is known is run, then the plan is made again from the results, until
-    nothing waits any more.
+    nothing waits any more. `planned` is told the plan before each round and at the end.
 
     Raises:
         CrucisError: an arm `baseline` of another net is not its method with everything left out.
@@ -125,6 +129,8 @@ def execute(
     registry.register(session.plan, session.store)  # before the first proposal: a search is promised like the rest
     while True:
         proposed += hunting.propose(session, stages, cells)
+        if planned is not None:
+            planned(session.plan)
         outcome = _round(session, workers, progress, stages, cells, () if rounds else again, stall_s)
         rounds.append(outcome)
         before = {node.key for node in session.plan.nodes}

@@ -11,7 +11,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -32,8 +32,10 @@ from ..measure.specimen import Specimen
 from ..nets.weights import restore
 from ..records import Context, Record, Result
 from ..train.fit import Job, untrained
+from ..train.ranks import Ranks
+from ..train.ranks import joined as join_ranks
 from ..train.settings import Settings, resolve
-from . import selecting
+from . import ranks, selecting
 from .identity import ENTRY
 from .spec import LeafRef
 
@@ -46,7 +48,7 @@ CODE = "code"
 def run(steps: Sequence[Step], contexts: Sequence[Context]) -> list[Result]:
     """Run one step, or several that differ only in their seed (trained stacked where that is proven bitwise equal)."""
     torch.set_num_threads(1)
-    if len(steps) > 1:
+    if len(steps) > 1 and all(step.spec.get("world", 1) == 1 for step in steps):
         from ..train.fit import result
         from ..train.stacked import can_stack, fit_many
 
@@ -98,7 +100,32 @@ def _one(step: Step, context: Context) -> Result:
 
 
 def _train(step: Step, context: Context) -> Result:
-    job = _job(step, context)
+    if step.spec.get("world", 1) > 1:
+        return ranks.train(step, context)
+    return _trained(step, context, _job(step, context))
+
+
+def train_as(step: Step, context: Context, rank: Ranks) -> Result:
+    """Train as one of several ranks."""
+    torch.set_num_threads(1)
+    return _trained(step, context, replace(_job(step, context), ranks=rank, device=rank.device))
+
+
+def joined(step: Step) -> AbstractContextManager[Ranks]:
+    """The group of ranks that this process was started for."""
+    return join_ranks(_device(step))
+
+
+def capacity(device: str) -> tuple[str, int | None]:
+    """What torch lacks for several ranks on this device, and how many GPUs it sees (None: it trains on processors)."""
+    on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    lacks = "" if torch.distributed.is_available() and torch.distributed.is_gloo_available() else "gloo"
+    if on_gpu and not lacks and not torch.distributed.is_nccl_available():
+        lacks = "NCCL"
+    return lacks, torch.cuda.device_count() if on_gpu else None
+
+
+def _trained(step: Step, context: Context, job: Job) -> Result:
     with _leaf(step.spec, "train", context) as (train, leaf):
         return train(job, context, **_arguments(leaf, step.spec["params"], context))
 
@@ -133,15 +160,17 @@ def _measure(step: Step, context: Context) -> Result:
     if "data" in spec:
         own = _data(spec["data"], step, seed)
         task, data = (own, data) if verb == "perturb" else (None, own)
-    trainer = None
-    if verb == "perturb" and model is not None and settings is not None:
+    trainer = descents = None
+    if verb == "perturb" and model is not None and data is not None and settings is not None:
         from ..train.continuation import continuation
+        from ..train.descent import Descents
 
         trainer = continuation(model, settings, seed, depth, context, _device(step), spec["determinism"])
+        descents = Descents(model, data, settings, seed, depth, context, _device(step), spec["determinism"])
     specimen = Specimen(
         model=model, data=data, seed=seed, depth=depth, device=_device(step), inputs=inputs,
         models=_Models(step, context), split=spec.get("split", "validation"), ctx=context, task=task,
-        settings=settings, trainer=trainer,
+        settings=settings, trainer=trainer, descents=descents,
     )  # fmt: skip
     with _leaf(spec, verb, context) as (measure, leaf):
         return measure(specimen, **_arguments(leaf, spec["params"], context))
@@ -205,7 +234,7 @@ def _fresh(net: Mapping[str, Any], data: Dataset, seed: int, depth: int, step: S
 
 def _settings(spec: Mapping[str, Any], n_train: int, context: Context) -> Settings:
     params = {name: _with_entries(value, context) for name, value in spec["params"].items()}
-    if "source" in spec:  # a user's protocol: its own defaults stand before those of 'supervised'
+    if spec["kind"] != "train/supervised":  # another protocol's own defaults stand before those of 'supervised'
         with _leaf(spec, "train", context) as (_, leaf):
             own = {name: param.default for name, param in leaf.params.items() if not param.required}
         params = {**own, **params}

@@ -234,9 +234,15 @@ class _Composer:
             try:
                 value = scalars.resolve(event.value)
             except scalars.ScalarError as error:
-                self._fault(error.code, str(error), self._value_place(event, place), path)
+                says = self._unspaced() if error.code == "no-value" else ""
+                self._fault(error.code, says or str(error), self._value_place(event, place), path)
                 value = BAD
         self._place(Node(value, place, text=event.value))
+
+    def _unspaced(self) -> str:
+        """What is wrong with `{train:supervised}`, where the whole is a key; empty if that is not the case."""
+        key, _, value = (self.stack[-1].key or "").partition(":") if self.stack else ("", "", "")
+        return f"a colon needs a space after it: write {key}: {value}." if key and value else ""
 
     def _value_place(self, event: Any, place: Place) -> Place:
         """An empty value stands nowhere; its key does."""

@@ -19,7 +19,7 @@ def specimen(folder: Path, *, seed: int = 0, lr: float = 0.05) -> Any:
     base = subjects.model_specimen(folder, seed=seed, task=subjects.data((3, 4, 5), name="squares-b"))
     learnt = subjects.trainer(base, lr=0.2)(base.data, steps=40, probe=None, probe_at=()).model
     known = replace(base, model=learnt)
-    return replace(known, trainer=subjects.trainer(known, lr=lr))
+    return replace(known, trainer=subjects.trainer(known, lr=lr), descents=subjects.descents(known))
 
 
 def check(leaf: shelf.Leaf, folder: Path, *, run: Callable[..., Result] | None = None) -> None:

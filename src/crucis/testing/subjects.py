@@ -144,3 +144,31 @@ def trainer(specimen: Any, *, lr: float = 0.05, batch: int = 16) -> Any:
         return PlainTrained(model.eval(), probes)
 
     return train
+
+
+def descents(specimen: Any) -> Any:
+    """`measure.specimen.Descents` of the plainest kind: gradient descent on the whole training split."""
+    import copy
+
+    import torch
+    from torch.nn import functional
+
+    from ..measure.evaluate import batches
+
+    data = specimen.data
+    ((x, y),) = batches(data.train, data.mean, data.std, batch=len(data.train), device="cpu")
+
+    def descend(rates: Any, watch: Any) -> list[float]:
+        model, losses = copy.deepcopy(specimen.model), list[float]()
+        for rate in rates:
+            loss = functional.cross_entropy(model(x), y)
+            losses.append(float(loss.detach()))
+            if watch(losses):
+                break
+            gradients = torch.autograd.grad(loss, list(model.parameters()))
+            with torch.no_grad():
+                for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                    parameter.sub_(rate * gradient)
+        return losses
+
+    return descend

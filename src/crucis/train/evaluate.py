@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ..data.batches import Resident
 from .feed import SMALL, normalised_bytes
+from .ranks import Ranks
 
 #: Examples per evaluation batch at most; all batches of a split have one shape, the last is padded and masked.
 BATCH = 1000
@@ -55,6 +56,10 @@ class Scores:
     n: int
     loss_se: float
 
+    def published(self) -> dict[str, float]:
+        """What the record of a checkpoint holds beside its step."""
+        return {"accuracy": self.accuracy, "loss": self.loss}
+
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
@@ -82,11 +87,11 @@ class Sheet:
         index = torch.arange(first, first + self.size, device=self.split.device).clamp_(max=self.n - 1)
         return self.split.gather(index)
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor, int]]:
-        """x, y and how many of them count."""
-        for k in range(self.count):
+    def batches(self, part: slice = slice(None)) -> Iterator[tuple[int, Tensor, Tensor, int]]:
+        """The place of each batch (or of each in `part`), x, y and how many of them count."""
+        for k in range(self.count)[part]:
             x, y = self._kept[k] if self._kept is not None else self._make(k)
-            yield x, y, min(self.size, self.n - k * self.size)
+            yield k, x, y, min(self.size, self.n - k * self.size)
 
 
 def evaluate(
@@ -95,23 +100,30 @@ def evaluate(
     head: Head,
     context: Callable[[], Any],
     tick: Callable[[], None] = lambda: None,
+    ranks: Ranks | None = None,
 ) -> Scores:
     """Scores without augmentation and label smoothing; means over examples in double precision.
 
     Args:
         context: makes the context of a forward pass (autocast).
         tick: called after each batch, for the heartbeat.
+        ranks: who share the batches; the sums are those of one process, to the bit.
     """
-    sums = np.zeros(3)
+    rows = np.zeros((sheet.count, 3))
     with evaluation_mode(model), torch.no_grad():
-        for x, y, count in sheet.batches():
+        for k, x, y, count in sheet.batches(ranks.rows if ranks else slice(None)):
             with context():
                 logits = model(x)
             logits, labels = head.narrow(logits, y)
             losses = functional.cross_entropy(logits, labels, reduction="none")[:count].double()
             hits = (logits.argmax(1) == labels)[:count].sum()
-            sums += torch.stack([losses.sum(), losses.dot(losses), hits]).cpu().numpy()
+            rows[k] = torch.stack([losses.sum(), losses.dot(losses), hits]).cpu().numpy()
             tick()
+    if ranks:
+        rows = ranks.total(torch.from_numpy(rows).to(ranks.device)).cpu().numpy()
+    sums = np.zeros(3)
+    for row in rows:
+        sums += row
     loss, squares, accuracy = (sums / sheet.n).tolist()
     variance = max(squares - loss**2, 0.0) if math.isfinite(loss) else math.nan
     return Scores(loss, accuracy, sheet.n, math.sqrt(variance / sheet.n))

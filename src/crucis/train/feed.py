@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import streams
-from ..data.augmenting import Pipeline
+from ..data.augmenting import Drawn, Pipeline
 from ..data.batches import Resident
 from .settings import Settings
 
@@ -23,11 +23,14 @@ class Feed:
     """The training split as a sequence of batches.
 
     `names` is seed, verb and depth, with which the name of every stream begins. Streams: `order/EPOCH` for the
-    permutation, `augment/EPOCH` for the parameters of all augmentations.
+    permutation, `augment/EPOCH` for the parameters of all augmentations. `rows` are those that a rank among several
+    wants of each batch; what is drawn does not depend on it.
     """
 
-    def __init__(self, split: Resident, settings: Settings, names: tuple[int, str, int]) -> None:
-        self.split, self.size, self.names = split, settings.batch, names
+    def __init__(
+        self, split: Resident, settings: Settings, names: tuple[int, str, int], rows: slice = slice(None)
+    ) -> None:
+        self.split, self.size, self.names, self.rows = split, settings.batch, names, rows
         self.pipeline = Pipeline([chosen.load("augment")(**chosen.params) for chosen in settings.augment])
         self.soft = any(step.kind == "mix" for step in self.pipeline.steps)
         self._rows = None if self.pipeline else normalised(split)
@@ -46,17 +49,43 @@ class Feed:
         return self._batch
 
     def _open(self, epoch: int) -> Batch:
-        order, gather, size = self.order(epoch), self.split.gather, self.size
+        order, gather, size, rows = self.order(epoch), self.split.gather, self.size, self.rows
+        own = of_each(order, size, rows)
+        share = len(range(size)[rows])
         if self._rows is not None:
-            xs = as_seen(self._rows.index_select(0, order), self.split.shape).split(size)
-            ys = self.split.y.index_select(0, order).split(size)
+            xs = as_seen(self._rows.index_select(0, own), self.split.shape).split(share)
+            ys = self.split.y.index_select(0, own).split(share)
             return lambda i: (xs[i], ys[i])
-        pieces = order.split(size)
+        pieces = own.split(share)
         if not self.pipeline:
             return lambda i: gather(pieces[i])
         source = streams.generator(*self.names, "augment", epoch)
         drawn = self.pipeline.draw(self.split.n, self.split.shape, source).to(self.split.device)
-        return lambda i: gather(pieces[i], drawn[i * size : (i + 1) * size])
+        if share < size and self.soft:
+            return self._mixed(order, drawn)
+        return lambda i: gather(pieces[i], drawn[i * size : (i + 1) * size][rows])
+
+    def _mixed(self, order: Tensor, drawn: Drawn) -> Batch:
+        """Examples of a batch are blended with each other, so the batch is made whole and the rows taken from it."""
+        size, rows = self.size, self.rows
+        pieces, like = order.split(size), _layout(self.split.shape)
+
+        def batch(i: int) -> tuple[Tensor, Tensor]:
+            x, y = self.split.gather(pieces[i], drawn[i * size : (i + 1) * size])
+            return x[rows].contiguous(memory_format=like), y[rows]
+
+        return batch
+
+
+def of_each(values: Tensor, size: int, rows: slice) -> Tensor:
+    """The values (n,) at these rows of each whole run of `size`; all of them if that is every row."""
+    if rows == slice(None):
+        return values
+    return values[: len(values) // size * size].view(-1, size)[:, rows].reshape(-1)
+
+
+def _layout(shape: tuple[int, ...]) -> torch.memory_format:
+    return torch.channels_last if len(shape) == 3 else torch.contiguous_format
 
 
 def normalised_bytes(split: Resident) -> int:

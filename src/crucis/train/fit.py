@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +16,13 @@ from .. import streams
 from ..errors import Divergence, Stopped
 from ..nets.weights import save_weights
 from ..records import Context, Reason, Result
-from . import checkpoint
+from . import checkpoint, pretraining
 from .account import account
-from .cadence import Cadence
+from .cadence import BEAT, Cadence
 from .compose import Step
 from .evaluate import Sheet
 from .modes import modes
+from .ranks import Pace, shared_state
 from .run import Job, Run, untrained
 from .settings import DROPPED_WORTH_SAYING
 
@@ -101,15 +103,15 @@ def fit(
                 run.mark()
         while run.position < run.end:
             with streams.borrowed(run.stream):
-                _drive(run, step, cadence)
+                _drive(run, step, keeper.due)
             if run.position < run.end:
                 keeper.look_up()
         return finish(run, label, begun, keeper.resumed)
 
 
-def _drive(run: Run, step: Step, cadence: Cadence) -> None:
+def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
     """Steps and marks until the end, or until it is time to look up."""
-    stopping, clock, rates, per_epoch = run.ctx.stopping, cadence.clock, run.rates, run.settings.steps_per_epoch
+    rates, per_epoch = run.rates, run.settings.steps_per_epoch
     while run.position < run.end:
         i = run.position
         batch, first = run.feed.epoch(i // per_epoch), i - i % per_epoch
@@ -117,7 +119,7 @@ def _drive(run: Run, step: Step, cadence: Cadence) -> None:
         while i < until and not up:
             step(*batch(i - first), rates[i])
             i += 1
-            up = stopping() or clock() > cadence.due
+            up = due(i)
         run.position = i
         run.fold()
         if i == until:
@@ -139,13 +141,22 @@ class Keeper:
         self.run, self.cadence, self.fault = run, cadence, fault
         self.folder = run.ctx.scratch / label if label else run.ctx.scratch
         self.resumed: list[int] = []
+        self.pace = Pace(run.ranks, cadence.clock, BEAT) if run.ranks else None
+        self.due: Callable[[int], bool] = self.pace.due if self.pace else self._due
+
+    def _due(self, _: int) -> bool:
+        return self.run.ctx.stopping() or self.cadence.clock() > self.cadence.due
 
     def resume(self) -> None:
         """Take the newest whole checkpoint over, if it is of this job and this machine's numerics."""
         run = self.run
         if getattr(run.ctx, "replay", False):
             return  # what a replay publishes is committed at its end only, so it must pass every mark
-        found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
+        found = None
+        if run.ranks is None or run.ranks.first:
+            found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
+        if run.ranks:
+            found = shared_state(run.ranks, found)
         if found is None:
             return
         if found[1]["identity"] != run.identity:
@@ -160,8 +171,10 @@ class Keeper:
         Raises:
             Stopped: after the save.
         """
-        run, stop = self.run, self.run.ctx.stopping()
-        self.tend(stop or self.cadence.wants_save())
+        run, stop, save = self.run, self.run.ctx.stopping(), self.cadence.wants_save()
+        if self.pace:
+            stop, save = self.pace.agree(run.position, stop, save)
+        self.tend(stop or save)
         if stop:
             raise Stopped(f"stopped after optimiser step {run.position} of {run.settings.total_steps}; saved")
 
@@ -174,7 +187,8 @@ class Keeper:
             return
         before = time.perf_counter()
         tensors, plain = run.state()
-        checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
+        if run.ranks is None or run.ranks.first:
+            checkpoint.save(self.folder, tensors, {**plain, "resumed": self.resumed}, self.fault)
         cost = time.perf_counter() - before
         run.spent["checkpoint_s"] += cost
         self.cadence.saved(cost)
@@ -183,6 +197,10 @@ class Keeper:
 def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     """Last evaluations, files and values of a run that reached its end."""
     model = run.network.eval()
+    if run.objective is not None:
+        made = pretraining.finish(run, label)
+        return Fitted(model, made.values, made.uncertainty, made.curve, run.probes, run.position, None, made.files,
+                      _notes(run, begun, resumed))  # fmt: skip
     with run.aside("final", run.position):
         training = run.scores(Sheet(run.training))
         validation = run.last or run.scores(run.validation)
@@ -205,6 +223,18 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     if run.best["value"] is not None:
         accuracy, loss = run.best["scores"]
         values |= {"best_step": run.best["step"], "best_accuracy": accuracy, "best_loss": loss}
+    uncertainty = {
+        "accuracy": _share(validation.accuracy, validation.n), "train_accuracy": _share(training.accuracy, training.n),
+        "loss": {"se": validation.loss_se, "n": validation.n, "kind": "normal"},
+        "train_loss": {"se": training.loss_se, "n": training.n, "kind": "normal"},
+    }  # fmt: skip
+    best = run.best["step"] if run.best["value"] is not None else None
+    notes = _notes(run, begun, resumed)
+    return Fitted(model, values, uncertainty, curve, run.probes, run.position, best, files, notes)
+
+
+def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
+    """Circumstances of a run: seconds, what was done, examples dropped, published steps that were not reached."""
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
     notes["trained"] = account(run)
@@ -213,13 +243,7 @@ def finish(run: Run, label: str, begun: float, resumed: list[int]) -> Fitted:
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)
     if missed:
         notes["not_reached"] = missed
-    uncertainty = {
-        "accuracy": _share(validation.accuracy, validation.n), "train_accuracy": _share(training.accuracy, training.n),
-        "loss": {"se": validation.loss_se, "n": validation.n, "kind": "normal"},
-        "train_loss": {"se": training.loss_se, "n": training.n, "kind": "normal"},
-    }  # fmt: skip
-    best = run.best["step"] if run.best["value"] is not None else None
-    return Fitted(model, values, uncertainty, curve, run.probes, run.position, best, files, notes)
+    return notes
 
 
 def _share(value: float, n: int) -> dict[str, Any]:

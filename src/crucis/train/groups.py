@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-from .settings import Settings
+from .settings import DECAY_ON, Settings
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -21,22 +22,63 @@ def exempt(model: nn.Module) -> frozenset[str]:
     return frozenset(said()) if callable(said) else frozenset()
 
 
+def spared(model: nn.Module, decay_on: str) -> frozenset[str]:
+    """Names of the trained parameters that do not decay.
+
+    `weights`: those with fewer than two dimensions, and those that the network exempts. `all`: none.
+    `all_but_norm`: those of normalising layers. `conv`: all but the weights of convolutions that are not depthwise
+    and of dense layers.
+    """
+    own = trained(model)
+    if decay_on == "weights":
+        kept = exempt(model)
+        return frozenset(name for name, value in own.items() if value.ndim < 2 or name in kept)
+    if decay_on == "all_but_norm":
+        norms = {id(value) for layer in model.modules() if _normalises(layer) for value in layer.parameters(False)}
+        return frozenset(name for name, value in own.items() if id(value) in norms)
+    if decay_on == "conv":
+        kernels = {id(layer.weight) for layer in model.modules() if _mixes(layer)}
+        return frozenset(name for name, value in own.items() if id(value) not in kernels)
+    return frozenset()
+
+
+def _normalises(layer: nn.Module) -> bool:
+    """By the name of its type, which holds for torch's layers, timm's and a network's own."""
+    return not isinstance(layer, (nn.Linear, _ConvNd)) and any(
+        "norm" in kind.__name__.lower() for kind in type(layer).__mro__
+    )
+
+
+def _mixes(layer: nn.Module) -> bool:
+    """A dense layer, or a convolution with more than one channel to a group."""
+    if isinstance(layer, _ConvNd):
+        return not 1 < layer.groups == layer.in_channels
+    return isinstance(layer, nn.Linear)
+
+
+def rules(model: nn.Module, free: frozenset[str]) -> list[str]:
+    """The choices of `decay_on` that would spare exactly these names in this network."""
+    return [name for name in DECAY_ON if spared(model, name) == free]
+
+
 def groups(model: nn.Module, settings: Settings) -> list[dict[str, Any]]:
     """One group that decays and one that does not (either may be missing).
 
-    With `decay_on: weights`, parameters with fewer than two dimensions (biases, scales of norms) and those that the
-    network exempts do not decay.
+    Where the strength changes over training, both say whether they follow it (`decays`). Optimisers that give tensors
+    rates of their own are told which ones (`adapt`: those that may decay), also if the strength is zero.
     """
-    kept = exempt(model)
-    decaying: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, value in trained(model).items():
-        decays = settings.decay_on == "all" or (value.ndim >= 2 and name not in kept)
-        (decaying if decays else free).append(value)
-    both = [(decaying, settings.weight_decay), (free, 0.0)]
-    if settings.weight_decay == 0.0:
-        both = [([*trained(model).values()], 0.0)]
-    return [{"params": params, "lr": settings.lr, "weight_decay": decay} for params, decay in both if params]
+    adapts = getattr(settings.optimiser.load("optimisers"), "__globals__", {}).get("ADAPTS", False)
+    changing = settings.weight_decay_end is not None
+    if settings.weight_decay == 0.0 and not adapts and not changing:
+        return [{"params": [*trained(model).values()], "lr": settings.lr, "weight_decay": 0.0}]
+    free = spared(model, settings.decay_on)
+    both: list[dict[str, Any]] = []
+    for decays in (True, False):
+        params = [value for name, value in trained(model).items() if (name not in free) == decays]
+        strength = settings.weight_decay if decays else 0.0
+        both.append({"params": params, "lr": settings.lr, "weight_decay": strength}
+                    | ({"adapt": decays} if adapts else {}) | ({"decays": decays} if changing else {}))  # fmt: skip
+    return [group for group in both if group["params"]]
 
 
 def optimiser(model: nn.Module, settings: Settings) -> Optimizer:

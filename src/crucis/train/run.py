@@ -21,13 +21,20 @@ from ..data.dataset import Dataset
 from ..errors import Divergence
 from ..nets.weights import restore, save_weights
 from ..records import Context, Result
+from . import pretraining
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
+from .follow import Count, follow
 from .groups import optimiser as build_optimiser
 from .groups import trained
 from .modes import autocast
+from .objectives import Maker, Objective, composed
+from .ranks import Ranks, averager, pack_stream, unpack_stream
+from .seeing import Seeing
 from .settings import Settings, SettingsError
+from .synced import synchronise
+from .world import check_world
 
 Probe = Callable[[nn.Module], Mapping[str, float]]
 
@@ -50,6 +57,9 @@ class Job:
         verb: `train`, or `perturb` for a perturbation that trains; part of every stream's name.
         term: makes a further term of the loss, given the network that is trained; draws of the term come from the
             stream of the network's own draws.
+        objective: makes what is minimised in place of cross-entropy, around the network (see `objectives`); its draws
+            come from the stream `objective`.
+        ranks: this process among those that train together; None trains alone.
     """
 
     build: Callable[[], nn.Module]
@@ -65,6 +75,8 @@ class Job:
     determinism: str = "strict"
     verb: str = "train"
     term: Callable[[nn.Module], Term] | None = None
+    objective: Maker | None = None
+    ranks: Ranks | None = None
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -94,21 +106,33 @@ class Run:
 
     def __init__(self, job: Job, ctx: Context, tick: Callable[[], None] = lambda: None) -> None:
         self.job, self.ctx, self.tick, self.settings = job, ctx, tick, job.resolved
-        settings, device = self.settings, job.device
+        settings, device, ranks = self.settings, job.device, job.ranks
+        self.ranks = ranks
+        if ranks:
+            check_world(settings, ranks.world)
+        if ranks and job.objective is not None:
+            raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
         self.model = self._model()
+        self.objective = self._objective()
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
         self.optimiser = build_optimiser(self.model, settings)
         self.optimiser.zero_grad(set_to_none=True)  # a copied network may bring gradients along
-        self.stream = streams.Stream(*job.streams, "model", device=device)
+        self.stream = ranks.stream(job.streams) if ranks else streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
-        self.feed = Feed(self.training, settings, job.streams)
+        self.feed = (
+            Feed(self.training, settings, job.streams, ranks.rows if ranks else slice(None))
+            if self.objective is None
+            else Seeing(self.training, settings, job.streams, self.objective)
+        )
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
         self.rates = [settings.lr * factor for factor in settings.multipliers()]
+        self.decays = settings.decays()
+        self.count = Count()
         self.position, self.end = 0, settings.total_steps
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
@@ -118,6 +142,7 @@ class Run:
         self.best: dict[str, Any] = {"step": 0, "value": None, "waited": 0}
         self.best_weights: dict[str, Tensor] = {}
         self.last: Scores | None = None
+        self.found: pretraining.Found | None = None  # the last evaluation of a run with an objective
         self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
         self.marks = self._marks()
 
@@ -129,13 +154,32 @@ class Run:
         model.to(job.device)
         if len(job.data.shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if job.ranks:
+            job.ranks.alike(model)
+            synchronise(model)
         return model.train()
+
+    def _objective(self) -> Objective | None:
+        """What the job minimises in place of cross-entropy; its student takes the place of the network."""
+        job, settings = self.job, self.settings
+        if job.objective is None:
+            return None
+        with streams.borrowed(streams.Stream(*job.streams, "objective")):
+            made = job.objective(self.model, settings, tuple(job.data.shape))
+        made.total = settings.total_steps
+        made.cast = lambda: autocast(settings.precision, job.device)
+        if made.teacher is not None:
+            made.teacher.to(job.device)
+        self.model = made.student.to(job.device).train()
+        return made
 
     def _marks(self) -> list[int]:
         every, settings = self.settings.evaluate_every, self.settings
         total = settings.total_steps
         steps = {*range(every, total, every), *range(settings.steps_per_epoch, total, settings.steps_per_epoch), total}
         steps |= {step for step in (*self.job.publish, *self.job.probe_at) if isinstance(step, int)}
+        if self.objective is not None and not total:
+            raise SettingsError("length", "without a step there is nothing to evaluate; write at least 1 step")
         return sorted(step for step in steps if 0 < step <= total)
 
     # -- stepping ------------------------------------------------------------------------------------------------
@@ -143,15 +187,19 @@ class Run:
     def step(self) -> Step:
         """The composed step of a solo run."""
         live = list(self.params.values())
-        average = None if self.average is None else [value.detach() for value in trained(self.average).values()]
+        average, before, behind = follow(self)
         forward: Any = self.model
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
-        after = tail(self.optimiser, live, self.settings, average)
+        after, settings = [*before, *tail(self.optimiser, live, self.settings, average), *behind], self.settings
+        if self.objective is not None:
+            return composed(self.objective, self.optimiser, after, self.losses, self.hits)
+        if self.ranks:
+            after, settings = [averager(live, self.ranks), *after], self.ranks.local(settings)
         term = None if self.job.term is None else self.job.term(self.model)
         return compose(
-            forward, self.settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
+            forward, settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
             self.losses, self.hits, term,
         )  # fmt: skip
 
@@ -163,14 +211,16 @@ class Run:
         """
         if not self.losses:
             return
-        losses = torch.stack(self.losses).double().cpu().numpy()
-        hits = torch.stack(self.hits).double().cpu().numpy()
+        losses, hits = torch.stack(self.losses).double(), torch.stack(self.hits).double()
         self.losses.clear()
         self.hits.clear()
-        self.absorb(losses, hits)
+        if self.ranks:
+            losses, hits = self.ranks.totals(losses, hits)
+        self.absorb(losses.cpu().numpy(), hits.cpu().numpy())
 
     def absorb(self, losses: np.ndarray, hits: np.ndarray) -> None:
-        """Take over the losses and hits of the steps up to `position`, float64 (k,) each.
+        """Take over the losses and hits of the steps up to `position`, float64 (k,) each; with an objective, its totals
+        (k, m) in place of hits.
 
         Raises:
             Divergence: see `fold`.
@@ -181,15 +231,19 @@ class Run:
             good = losses[: bad[0]] if bad[0] else (self.folded[-1][0] if self.folded else losses[:0])
             last = float(good[-1]) if good.size else (self.rows[-1]["train_loss"] if self.rows else None)
             raise Divergence("the training loss is not finite", first, last)
-        self.folded.append(np.stack([losses, hits]))
+        self.folded.append(np.vstack([losses, hits.T]))
 
     # -- marks ---------------------------------------------------------------------------------------------------
 
     @property
     def network(self) -> nn.Module:
-        """What is evaluated and kept: the running average where there is one."""
+        """What is evaluated and kept: the running average where there is one, or what an objective keeps."""
+        if self.objective is not None:
+            return self.objective.kept.net
         if self.average is None:
             return self.model
+        if self.settings.ema_statistics:
+            return self.average
         for mine, live in zip(self.average.modules(), self.model.modules(), strict=True):
             mine._buffers = live._buffers  # statistics of batch norm are those of the trained network
         return self.average
@@ -198,7 +252,7 @@ class Run:
         """Scores of the current network."""
         before = time.perf_counter()
         device, precision = self.job.device, self.settings.precision
-        found = evaluate(self.network, split, self.head, lambda: autocast(precision, device), self.tick)
+        found = evaluate(self.network, split, self.head, lambda: autocast(precision, device), self.tick, self.ranks)
         self.spent["evaluation_s"] += time.perf_counter() - before
         return found
 
@@ -206,7 +260,8 @@ class Run:
         """For people: where the run is, and its last evaluation."""
         last = self.rows[-1] if self.rows else {}
         shown: dict[str, float] = {"step": self.position, "steps": self.settings.total_steps}
-        return shown | {name: round(last[name], 4) for name in ("train_loss", "loss", "accuracy") if name in last}
+        names = ("train_loss", "loss", "accuracy", "knn_accuracy")
+        return shown | {name: round(last[name], 4) for name in names if name in last}
 
     def mark(self) -> None:
         """What is due at `position`: a row of the curve, early stopping, a probe, a published checkpoint."""
@@ -221,10 +276,10 @@ class Run:
                 for param in self.network.parameters():
                     param.grad = None
         if step in self.job.publish:
-            scores = self.last if due else None
+            scores = (self.last or self.found) if due else None
             if scores is None:
                 with self.aside("publish", step):
-                    scores = self.scores(self.validation)
+                    scores = self.scores(self.validation) if self.objective is None else pretraining.evaluate(self)
             self._publish(self.job.publish[step], step, self.network, scores)
 
     def aside(self, purpose: str, step: int) -> Any:
@@ -232,6 +287,9 @@ class Run:
         return streams.borrowed(streams.Stream(*self.job.streams, purpose, step, device=self.job.device))
 
     def _row(self, step: int) -> None:
+        if self.objective is not None:
+            pretraining.row(self, step)
+            return
         scores = self.last = self.scores(self.validation)
         if not np.isfinite(scores.loss):
             raise Divergence("the validation loss is not finite", step, float(self.folded[-1][0][-1]))
@@ -242,6 +300,7 @@ class Run:
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
+        self.ctx.note("eval", **self.rows[-1])
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))
 
@@ -263,12 +322,12 @@ class Run:
         if self.settings.patience is not None and self.best["waited"] >= self.settings.patience:
             self.end = step
 
-    def _publish(self, key: str, step: int, weights: Any, scores: Scores) -> None:
+    def _publish(self, key: str, step: int, weights: Any, scores: Scores | pretraining.Found) -> None:
         folder = self.ctx.scratch / f"publish-{step}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         save_weights(folder / "model.safetensors", weights)
-        values = {"step": step, "accuracy": scores.accuracy, "loss": scores.loss}
+        values = {"step": step, **scores.published()}
         self.ctx.publish(key, folder, Result(values=values, files={"model.safetensors": "model"}))
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -286,10 +345,12 @@ class Run:
         """What a checkpoint must agree with: this job, and what may change the bits of its numbers."""
         settings, device = self.settings, self.job.device
         name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+        ranks = {"world": self.ranks.world} if self.ranks else {}
         return digest({
             "job": [*self.job.streams, self.job.data.digest, settings.total_steps, settings.batch,
                     settings.n_train, settings.precision, self.job.determinism, settings.compile],
             "numerics": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), name],
+            **ranks,
         })  # fmt: skip
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -298,6 +359,10 @@ class Run:
         tensors: dict[str, Tensor] = dict(_named("model", self.model))
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in trained(self.average).items()}
+        if self.average is not None and self.settings.ema_statistics:
+            tensors |= {f"statistics/{name}": value.detach() for name, value in self.average.named_buffers()}
+        if self.objective is not None:
+            tensors |= {f"objective/{name}": value.detach() for name, value in self.objective.extra_state().items()}
         scalars: dict[str, Any] = {}
         for index, param in enumerate(self.params.values()):
             for key, value in self.optimiser.state.get(param, {}).items():
@@ -313,9 +378,12 @@ class Run:
         tensors["folded"] = torch.from_numpy(folded)
         plain = {
             "identity": self.identity, "position": self.position, "end": self.end, "rows": self.rows,
+            "made": self.count.made,
             "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
             "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
         }  # fmt: skip
+        if self.ranks:
+            plain["streams"] = [text.decode() for text in self.ranks.collect(pack_stream(self.stream))]
         return tensors, plain
 
     def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
@@ -326,6 +394,11 @@ class Run:
                 target.copy_(tensors[name])
             for name, average in (trained(self.average) if self.average is not None else {}).items():
                 average.copy_(tensors[f"average/{name}"])
+            if self.average is not None and self.settings.ema_statistics:
+                for name, value in self.average.named_buffers():
+                    value.copy_(tensors[f"statistics/{name}"])
+            for name, value in (self.objective.extra_state() if self.objective is not None else {}).items():
+                value.copy_(tensors[f"objective/{name}"])
         fused = any(group.get("fused") for group in self.optimiser.param_groups)
         for index, param in enumerate(self.params.values()):
             state, head = self.optimiser.state[param], f"optimiser/{index}/"
@@ -337,10 +410,15 @@ class Run:
         if "stream_device" in tensors:
             self.stream.device_state = tensors["stream_device"].clone()
         self.stream.unpack_others(plain["others"])
+        if self.ranks:
+            unpack_stream(self.stream, plain["streams"][self.ranks.rank])
         self.best_weights = {n.removeprefix("best/"): v.clone() for n, v in tensors.items() if n.startswith("best/")}
         folded = tensors["folded"].numpy().copy()
         self.folded = [folded] if folded.shape[1] else []
         self.position, self.end = plain["position"], plain["end"]
+        self.count.made = plain.get("made", self.position)
+        if self.objective is not None:
+            self.objective.done = self.position
         self.rows, self.best = [dict(row) for row in plain["rows"]], dict(plain["best"])
         self.probes = {
             int(step): {name: float.fromhex(value) for name, value in found.items()}

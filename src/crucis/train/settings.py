@@ -14,9 +14,11 @@ from typing import Any
 from .. import shelf
 from ..errors import CrucisError, did_you_mean
 from ..lengths import Length
+from . import courses
 
 METRICS = ("accuracy", "loss")
 PRECISIONS = ("fp32", "tf32", "bf16")
+DECAY_ON = ("weights", "all", "all_but_norm", "conv")
 #: Above this share of the training examples, those that do not fill a last batch are mentioned in the record.
 DROPPED_WORTH_SAYING = 0.01
 
@@ -70,6 +72,7 @@ class Settings:
         n_train: examples of the training split.
         batch: examples of one optimiser step, also when `accumulate` splits it into chunks.
         per_epoch, total_steps, evaluate_every, warmup_steps: optimiser steps.
+        weight_decay_end: what the strength becomes, or None if it does not change.
         dropped: examples of an epoch's order that fill no batch.
     """
 
@@ -82,12 +85,21 @@ class Settings:
     optimiser: Choice
     weight_decay: float
     decay_on: str
+    weight_decay_end: float | None
+    weight_decay_schedule: str
     schedule: Choice
     warmup_steps: int
+    warmup_from: float | None
+    warmup_shape: str
+    warmup_joins: str
+    rate_every: str
     label_smoothing: float
     clip: float | None
     accumulate: int
     ema: float | None
+    ema_warmup: bool
+    ema_every: int
+    ema_statistics: bool
     precision: str
     compile: bool
     augment: tuple[Choice, ...]
@@ -98,20 +110,12 @@ class Settings:
     dropped: int
 
     def multipliers(self) -> list[float]:
-        """The schedule as one factor of `lr` per optimiser step. Torch-free.
+        """The schedule with its warm-up, as one factor of `lr` per optimiser step. Torch-free."""
+        return courses.multipliers(self)
 
-        Linear warm-up over the first W steps: (k + 1) / W of the value the schedule starts with. A schedule whose
-        leaf declares `AFTER_WARMUP = True` spans the steps that are left; any other counts from the first step, so
-        that its milestones stay where they are written.
-        """
-        leaf = self.schedule.load("schedules")
-        after = getattr(leaf, "__globals__", {}).get("AFTER_WARMUP", False)
-        warm, total = min(self.warmup_steps, self.total_steps), self.total_steps
-        body = [float(x) for x in leaf(total - warm if after else total, self.steps_per_epoch, **self.schedule.params)]
-        body = ([body[0] if body else 1.0] * warm + body) if after else body
-        if len(body) != total:
-            raise SettingsError("schedule", f"{self.schedule.name} gave {len(body)} values for {total} steps")
-        return [(k + 1) / warm * body[0] if k < warm else body[k] for k in range(total)]
+    def decays(self) -> list[float] | None:
+        """The strength of weight decay at every optimiser step, or None if it does not change. Torch-free."""
+        return courses.decays(self)
 
 
 def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
@@ -139,11 +143,18 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         params=dict(given), n_train=n_train, batch=batch, steps_per_epoch=per_epoch, total_steps=total,
         lr=_real(given, "lr", 0.0), weight_decay=_real(given, "weight_decay", 0.0),
         optimiser=_known(choice(given["optimiser"], "optimiser"), "optimisers", "optimiser"),
-        decay_on=_one_of(given, "decay_on", ("weights", "all")), schedule=schedule,
+        decay_on=_one_of(given, "decay_on", DECAY_ON), schedule=schedule,
+        weight_decay_end=_maybe(given, "weight_decay_end", 0.0),
+        weight_decay_schedule=_one_of(given, "weight_decay_schedule", courses.DECAYS),
         warmup_steps=_warmup(given["warmup"], per_epoch, total), accumulate=accumulate,
+        warmup_from=_maybe(given, "warmup_from", 0.0), warmup_shape=_one_of(given, "warmup_shape", courses.SHAPES),
+        warmup_joins=_one_of(given, "warmup_joins", courses.JOINS),
+        rate_every=_one_of(given, "rate_every", courses.GRAINS),
         label_smoothing=_real(given, "label_smoothing", 0.0, below=1.0),
         clip=None if given["clip"] is None else _real(given, "clip", 0.0, above=True),
         ema=None if given["ema"] is None else _real(given, "ema", 0.0, below=1.0),
+        ema_warmup=bool(given["ema_warmup"]), ema_every=_number(given, "ema_every", 1),
+        ema_statistics=bool(given["ema_statistics"]),
         precision=_one_of(given, "precision", PRECISIONS), compile=bool(given["compile"]),
         augment=tuple(_known(choice(item, "augment"), "augment", "augment") for item in given["augment"] or ()),
         select=None if given["select"] is None else _one_of(given, "select", METRICS),
@@ -176,6 +187,22 @@ def _agree(settings: Settings) -> None:
         raise SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")
     if settings.warmup_steps and settings.schedule.name == "one_cycle":
         raise SettingsError("warmup", "one_cycle has its own rise (its parameter 'rise'); write warmup: 0 beside it")
+    if settings.warmup_shape == "constant" and settings.warmup_from is None:
+        raise SettingsError("warmup_shape", "a constant warm-up needs its share of the rate; write warmup_from: 0.1")
+    if settings.ema is None and (settings.ema_warmup or settings.ema_statistics or settings.ema_every != 1):
+        raise SettingsError("ema", "there are ema_... parameters but no running average; write ema: 0.9999, or leave "
+                                   "them out")  # fmt: skip
+    _momentum(settings.optimiser)
+
+
+def _momentum(chosen: Choice) -> None:
+    """Parameters of sgd that exclude each other."""
+    written = chosen.params
+    if chosen.name == "sgd" and chosen.entry is None and written.get("dampening"):
+        if written.get("form") == "caffe":
+            raise SettingsError("optimiser", "sgd with form: caffe has no dampening; leave one of them out")
+        if written.get("nesterov", True):
+            raise SettingsError("optimiser", "sgd dampens plain momentum only; write nesterov: false beside dampening")
 
 
 def _known(chosen: Choice, shelf_name: str, parameter: str) -> Choice:
@@ -233,6 +260,10 @@ def _real(given: Mapping[str, Any], name: str, least: float, *, below: float = m
             name, f"expected a number {'above' if above else 'of at least'} {least:g}{upper}, got {value!r}"
         )
     return float(value)
+
+
+def _maybe(given: Mapping[str, Any], name: str, least: float) -> float | None:
+    return None if given[name] is None else _real(given, name, least)
 
 
 def _one_of(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:

@@ -50,14 +50,19 @@ def why_not(jobs: Sequence[Job]) -> str | None:
     first, settings = jobs[0], jobs[0].resolved
     checks = {
         "there is only one": len(jobs) < 2,
+        "several ranks train one seed at a time": any(job.ranks is not None for job in jobs),
         "they differ in more than the seed": any(_alike(job) != _alike(first) for job in jobs),
         "stacking is bitwise equal only on a CPU": first.device != "cpu",
         "stacking is bitwise equal only with one thread": torch.get_num_threads() != 1,
         "stacking is bitwise equal only in fp32": settings.precision != "fp32",
         "compiled networks are not stacked": settings.compile,
+        "an objective belongs to one network": any(job.objective is not None for job in jobs),
         "a further term of the loss belongs to one network": any(job.term is not None for job in jobs),
         "clipping, accumulation and augmentation are done seed by seed": (
             settings.clip is not None or settings.accumulate != 1 or bool(settings.augment)
+        ),
+        "a changing weight decay and an average with a course of its own are followed seed by seed": (
+            settings.weight_decay_end is not None or settings.ema_warmup or settings.ema_every != 1
         ),
         f"batches must be a multiple of {LINE}": settings.batch % LINE != 0,
         "optimisers of one's own may look at all parameters together": settings.optimiser.entry is not None,

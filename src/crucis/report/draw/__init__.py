@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crucis.report import content
-from crucis.report.draw import distribution, effects, heat, landscape, lines, ranks, relation, search, topology
+from crucis.report.draw import distribution, effects, heat, landscape, lines, ranks, rates, relation, search, topology
 
 PAINTERS: dict[type, Callable[..., Any]] = {
     content.Curves: lines.curves,
@@ -25,6 +25,7 @@ PAINTERS: dict[type, Callable[..., Any]] = {
     content.Parallel: search.parallel,
     content.Plane: search.plane,
     content.Ranks: ranks.ranks,
+    content.Ramps: rates.ramps,
 }
 
 

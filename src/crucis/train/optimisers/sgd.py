@@ -1,27 +1,69 @@
 """Stochastic gradient descent with momentum.
 
-g = gradient + weight_decay w; v = momentum v + g; w = w - lr (g + momentum v) with Nesterov, w - lr v without. The
-first v is g. Source: Sutskever et al. 2013, ICML; Nesterov form as in torch.optim.SGD.
+g = gradient + weight_decay w; v = momentum v + (1 - dampening) g; w = w - lr (g + momentum v) with Nesterov,
+w - lr v without. The first v is g. With `form: caffe` the rate is inside the momentum, as in Caffe and Keras:
+v = momentum v + lr g; w = w - (lr g + momentum v) with Nesterov, w - v without, starting at v = 0. Both are one as
+long as the rate does not change; after a change, `torch` moves at once with the new rate, `caffe` keeps the old one in
+what was gathered. Source: Sutskever et al. 2013, ICML; the forms of torch.optim.SGD and Caffe's SGDSolver.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
+import torch
+from torch.optim import SGD, Optimizer
+
+from ..foreach import Together, decayed, together
 
 REVISION = 1
-LIMITS = {"momentum": "[0, 1)"}
+LIMITS = {"momentum": "[0, 1)", "dampening": "[0, 1)"}
 
 
-def optimiser(groups: list[dict[str, Any]], *, momentum: float = 0.9, nesterov: bool = True) -> Optimizer:
+def optimiser(
+    groups: list[dict[str, Any]],
+    *,
+    momentum: float = 0.9,
+    nesterov: bool = True,
+    dampening: float = 0.0,
+    form: Literal["torch", "caffe"] = "torch",
+) -> Optimizer:
     """The optimiser over parameter groups with their own `lr` and `weight_decay`.
 
     Args:
         momentum: 0 to below 1; 0 is plain gradient descent.
         nesterov: look ahead by one momentum step; without momentum it has no effect.
+        dampening: share of each gradient after the first that momentum leaves out; not with nesterov or `caffe`.
+        form: whether the rate multiplies the momentum (`torch`) or is inside it (`caffe`).
     """
-    from torch.optim import SGD
+    ahead = nesterov and momentum > 0
+    if form == "caffe" and momentum > 0:
+        return MomentumOfSteps(groups, {"lr": 0.1, "weight_decay": 0.0, "momentum": momentum, "nesterov": ahead,
+                                        "form": form})  # fmt: skip
+    return SGD(groups, momentum=momentum, nesterov=ahead, dampening=dampening, fused=True)
 
-    return SGD(groups, momentum=momentum, nesterov=nesterov and momentum > 0, fused=True)
+
+class MomentumOfSteps(Optimizer):
+    """Momentum that gathers steps instead of gradients. State: `momentum_buffer`, shaped like the parameter."""
+
+    LEAF = "sgd"
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ARG002 - the interface of torch
+        """One step of every group."""
+        for group in self.param_groups:
+            found = together(self, group, lambda param: {"momentum_buffer": torch.zeros_like(param)})
+            if found.params:
+                _step(found, group)
+
+
+def _step(found: Together, group: dict[str, Any]) -> None:
+    rate, momentum = group["lr"], group["momentum"]
+    grads, buffers = decayed(found, group["weight_decay"]), found.state("momentum_buffer")
+    torch._foreach_mul_(buffers, momentum)
+    torch._foreach_add_(buffers, grads, alpha=rate)
+    if group["nesterov"]:
+        torch._foreach_add_(found.params, grads, alpha=-rate)
+        torch._foreach_add_(found.params, buffers, alpha=-momentum)
+    else:
+        torch._foreach_sub_(found.params, buffers)

@@ -10,12 +10,29 @@ without augmentation, with the final weights in evaluation mode; `curve` is the 
 `reach` is the first evaluated step with at least that share of the final accuracy. The file `curve.npz` has one row
 per evaluation: step, epoch, train_loss and train_accuracy (running means since the row before, in training mode),
 loss, accuracy (validation), lr.
+
+What changes on the way, and which parameters it reaches:
+    weight_decay_end: strength after the last step; it goes there from `weight_decay`, if given.
+    weight_decay_schedule: by half a cosine or in a straight line.
+    decay_on: `weights`: parameters with two or more dimensions that the network does not exempt; `all`;
+        `all_but_norm`: all but those of normalising layers; `conv`: weights of dense layers and of convolutions
+        that are not depthwise.
+    rate_every: the rate changes at every step, or is that of its epoch's first step.
+    warmup_from: share f of the rate at the first step: f + (1 - f) k / W at step k; without it (k + 1) / W.
+    warmup_shape: a straight line, or `warmup_from` throughout and then a jump.
+    warmup_joins: `before`: the schedule spans the steps after the warm-up; `replaces`: it counts from the first
+        step, and the warm-up stands in its place; `multiplies`: it counts from the first step and the warm-up is a
+        factor of it; `auto`: the first for cosine, linear and polynomial, the second for the others.
+    ema_warmup: memory of at most (1 + k) / (10 + k) after k steps.
+    ema_every: steps between updates of the average.
+    ema_statistics: average the running statistics of normalising layers too (floating-point buffers), instead of
+        taking those of the trained network.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ...types import Leaf, Length, LengthOrShare
 from ..settings import resolve
@@ -26,6 +43,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 RANDOM = True
+RANKS = True  # several ranks may train one network
 COLUMNS = {
     "accuracy": {"unit": "fraction", "range": [0, 1], "axes": [], "headline": True},
     "loss": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
@@ -46,10 +64,13 @@ LIMITS = {
     "batch": "[1, 1000000]",
     "lr": "(0, 2]",
     "weight_decay": "[0, 10]",
+    "weight_decay_end": "[0, 10]",
+    "warmup_from": "[0, 1]",
     "label_smoothing": "[0, 1)",
     "clip": "(0, 1000000]",
     "accumulate": "[1, 10000]",
     "ema": "[0, 1)",
+    "ema_every": "[1, 1000000]",
     "patience": "[1, 100000]",
 }
 LEAVES = {"optimiser": "optimisers", "schedule": "schedules", "augment": "augment"}
@@ -64,13 +85,22 @@ def train(
     lr: float = 0.1,
     optimiser: Leaf = "sgd",
     weight_decay: float = 0.0005,
-    decay_on: Literal["weights", "all"] = "weights",
+    weight_decay_end: float | None = None,
+    weight_decay_schedule: Literal["cosine", "linear"] = "cosine",
+    decay_on: Literal["weights", "all", "all_but_norm", "conv"] = "weights",
     schedule: Leaf = "cosine",
+    rate_every: Literal["step", "epoch"] = "step",
     warmup: LengthOrShare = 0.05,
+    warmup_from: float | None = None,
+    warmup_shape: Literal["linear", "constant"] = "linear",
+    warmup_joins: Literal["auto", "before", "replaces", "multiplies"] = "auto",
     label_smoothing: float = 0.0,
     clip: float | None = None,
     accumulate: int = 1,
     ema: float | None = None,
+    ema_warmup: bool = False,
+    ema_every: int = 1,
+    ema_statistics: bool = False,
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
     compile: bool = False,
     augment: list[Leaf] = [],  # noqa: B006 - a literal that is read, never changed
@@ -88,13 +118,12 @@ def train(
         lr: peak learning rate.
         optimiser: the update rule.
         weight_decay: its strength.
-        decay_on: `weights`: parameters with two or more dimensions that the network does not exempt; or `all`.
         schedule: the course of the learning rate.
-        warmup: linear rise at the start, as a share of training or a length.
+        warmup: rise at the start, as a share of training or a length of W steps.
         label_smoothing: share of the target spread over all classes, 0 to below 1.
         clip: largest Euclidean norm of the whole gradient.
         accumulate: chunks that a batch is computed in; batch norm sees the chunks.
-        ema: memory of the running average of the weights, per step; the average is what is evaluated and kept.
+        ema: memory of the running average of the weights, per update; the average is what is evaluated and kept.
         precision: of the arithmetic; fp16 is not offered yet.
         compile: compile the network (worth it for long runs only).
         augment: augmentations of the training images, applied in this order.
@@ -111,13 +140,7 @@ def train(
         Divergence: the loss of a step was not finite; names the first such step.
         Stopped: asked to stop; the checkpoint in `ctx.scratch` continues bit for bit.
     """
+    given = {name: value for name, value in locals().items() if name not in ("job", "ctx")}
     from ..fit import fit, result
 
-    given: dict[str, Any] = {
-        "length": length, "batch": batch, "lr": lr, "optimiser": optimiser, "weight_decay": weight_decay,
-        "decay_on": decay_on, "schedule": schedule, "warmup": warmup, "label_smoothing": label_smoothing,
-        "clip": clip, "accumulate": accumulate, "ema": ema, "precision": precision, "compile": compile,
-        "augment": augment, "select": select, "patience": patience, "evaluate_every": evaluate_every,
-        "head": head, "on_memory": on_memory,
-    }  # fmt: skip
     return result(fit(replace(job, settings=resolve(given, len(job.data.train))), ctx))

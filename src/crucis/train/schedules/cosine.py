@@ -1,6 +1,7 @@
 """Half a cosine from the written learning rate to a floor, over the steps after warm-up.
 
-m(k) = floor + (1 - floor) (1 + cos(pi k / n)) / 2 for k = 0 .. n - 1; the floor itself is reached at k = n.
+m(k) = floor + (1 - floor) (1 + cos(pi k / n)) / 2 for k = 0 .. n - 1; the floor itself is reached at k = n. A cooldown
+of c steps at the end stays at the floor, and n is that much shorter.
 Source: Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts.
 """
 
@@ -8,15 +9,23 @@ from __future__ import annotations
 
 import math
 
+from ...lengths import Length as _Length
+from ...types import Length
+
 REVISION = 1
 LIMITS = {"floor": "[0, 1]"}
 AFTER_WARMUP = True
 
 
-def schedule(total_steps: int, steps_per_epoch: int, *, floor: float = 0.0) -> list[float]:  # noqa: ARG001
+def schedule(
+    total_steps: int, steps_per_epoch: int, *, floor: float = 0.0, cooldown: Length = "0 steps"
+) -> list[float]:
     """One multiplier per optimiser step.
 
     Args:
         floor: share of the learning rate that remains at the end, 0 to 1.
+        cooldown: length at the floor.
     """
-    return [floor + (1 - floor) * (1 + math.cos(math.pi * k / total_steps)) / 2 for k in range(total_steps)]
+    rest = min(total_steps, _Length.parse(cooldown).steps(steps_per_epoch))
+    n = total_steps - rest
+    return [floor + (1 - floor) * (1 + math.cos(math.pi * k / n)) / 2 for k in range(n)] + [floor] * rest

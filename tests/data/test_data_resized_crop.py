@@ -1,0 +1,72 @@
+"""Windows and their interpolation against torchvision: forced windows pixel by pixel, drawn windows in distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from augment_oracles import pictures, transforms
+from scipy.stats import ks_2samp
+
+from crucis.data.augment import resized_crop
+from crucis.data.dataset import DataError
+from crucis.streams import generator
+
+
+@pytest.mark.parametrize("kind", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("shape", "size"), [((32, 32), None), ((32, 32), 12), ((20, 28), 40), ((20, 28), None)])
+def test_windows_are_interpolated_as_by_torchvision(kind, shape, size):
+    v2 = transforms()
+    x = pictures(48, *shape)
+    step = resized_crop.augment(size=size, interpolation=kind)
+    drawn = step.draw(48, (3, *shape), generator(0, "w"))
+    got = step.repaint(x.clone(), drawn)
+    side = [size, size] if size else list(shape)
+    assert got.dtype == torch.uint8 and got.is_contiguous() and step.shape((3, *shape)) == (3, *side)
+    differ = []
+    for i in range(48):
+        window = [int(drawn[name][i]) for name in ("top", "left", "height", "width")]
+        wanted = v2.functional.resized_crop(x[i], *window, side, v2.InterpolationMode(kind), antialias=True)
+        apart = (got[i].int() - wanted.int()).abs()
+        assert apart.max() <= 2, (i, window)
+        differ.append((apart > 0).double().mean())
+    assert sum(differ) / 48 < 0.03
+
+
+def test_a_whole_window_changes_nothing():
+    x = pictures(6)
+    step = resized_crop.augment(smallest=1.0, aspect=1.0)
+    drawn = step.draw(6, (3, 32, 32), generator(0, "w"))
+    assert torch.equal(step.repaint(x.clone(), drawn), x)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (20, 64), (64, 20)])
+def test_windows_are_drawn_as_by_torchvision(shape):
+    v2 = transforms()
+    count, image = 3000, torch.zeros(3, *shape, dtype=torch.uint8)
+    theirs = v2.RandomResizedCrop(32, antialias=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = [theirs.make_params([image]) for _ in range(count)]
+    mine = resized_crop.augment().draw(count, (3, *shape), generator(1, "w"))
+    for name in ("top", "left", "height", "width"):
+        other = np.array([params[name] for params in found])
+        assert ks_2samp(mine[name].numpy(), other).pvalue > 1e-3, name
+    area = (mine["height"] * mine["width"]).numpy()
+    assert ks_2samp(area, [params["height"] * params["width"] for params in found]).pvalue > 1e-3
+
+
+def test_what_never_fits_is_the_largest_central_window():
+    """An image 4 x 100 has no window of more than half its area with sides within 4/3."""
+    v2 = transforms()
+    step = resized_crop.augment(smallest=0.5)
+    drawn = step.draw(5, (3, 4, 100), generator(0, "w"))
+    theirs = v2.RandomResizedCrop(32, scale=(0.5, 1.0), antialias=True)
+    wanted = theirs.make_params([torch.zeros(3, 4, 100, dtype=torch.uint8)])
+    for name in ("top", "left", "height", "width"):
+        assert drawn[name].tolist() == [wanted[name]] * 5
+
+
+def test_areas_in_the_wrong_order_are_refused():
+    with pytest.raises(DataError, match="above largest"):
+        resized_crop.augment(smallest=0.5, largest=0.2)
