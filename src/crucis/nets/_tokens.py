@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -106,6 +108,11 @@ class Transformer(_Patched):
         self.positions = nn.Parameter(torch.empty(1, tokens, width))
         nn.init.trunc_normal_(self.positions, std=0.02)
         _initialise(self)
+
+    def branches(self) -> list[tuple[nn.Sequential, nn.Sequential]]:
+        """The ends of the residual branches of each block."""
+        blocks: list[Any] = list(self.blocks)
+        return [block.branches() for block in blocks]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, classes)."""

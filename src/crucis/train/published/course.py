@@ -95,20 +95,6 @@ def _smooth(out: Translation, name: str) -> None:
     out.put("schedule", {name: {"floor": share}} if share else name, "schedule.kind", "schedule.min_lr", how=how)
 
 
-def _plateau(out: Translation) -> None:
-    gamma, patience = out.value("schedule.gamma"), out.value("schedule.plateau_patience")
-    if gamma is None:
-        out.ask("schedule", "no source that is followed gives the factor of a plateau")
-        return
-    given: dict[str, Any] = {"metric": "accuracy", "factor": gamma}
-    if isinstance(patience, int):
-        given["patience"] = patience
-    else:
-        out.assumed["schedule.patience"] = "not reported; the default of the trainer, in evaluations, chosen here"
-    out.put("schedule", {"plateau": given}, "schedule.kind", "schedule.gamma", "schedule.plateau_patience",
-            how="factor on the error of the validation split")  # fmt: skip
-
-
 def _exponential(out: Translation, kind: str) -> None:
     every, gamma = length(out, "schedule.decay_every"), out.value("schedule.gamma")
     if every is None or gamma is None:
