@@ -88,6 +88,11 @@ class _Patched(nn.Module):
         self.blocks, self.norm = nn.Sequential(*blocks), nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
 
+    def branches(self) -> list[tuple[nn.Sequential, nn.Sequential]]:
+        """The ends of the residual branches of each block."""
+        blocks: list[Any] = list(self.blocks)
+        return [block.branches() for block in blocks]
+
     def tokens(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, T, D)."""
         return self.patches(x).flatten(2).transpose(1, 2)
@@ -108,11 +113,6 @@ class Transformer(_Patched):
         self.positions = nn.Parameter(torch.empty(1, tokens, width))
         nn.init.trunc_normal_(self.positions, std=0.02)
         _initialise(self)
-
-    def branches(self) -> list[tuple[nn.Sequential, nn.Sequential]]:
-        """The ends of the residual branches of each block."""
-        blocks: list[Any] = list(self.blocks)
-        return [block.branches() for block in blocks]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, classes)."""
