@@ -189,7 +189,8 @@ def test_rules_that_tell_are_no_identity_and_those_that_change_the_training_are(
 
 def test_levels_that_differ_in_what_is_told_share_a_step_that_tells_all_of_it(tmp_path):
     text = (
-        "study: one\nseeds: 1\nfactors: {told: {a: {w: {loss > 1: log}}, b: {w: {loss > 1: checkpoint, lr > 0: log}}}}\n"
+        "study: one\nseeds: 1\n"
+        "factors: {told: {a: {w: {loss > 1: log}}, b: {w: {loss > 1: checkpoint, lr > 0: log}}}}\n"
         "stages:\n  m: {train: supervised, net: mlp, data: digits, for: 2 epochs, watch: $told.w}\n"
     )
     (step,) = plan_of(tmp_path, text).steps()

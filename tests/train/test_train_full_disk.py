@@ -1,4 +1,4 @@
-"""A disk that fills up while a training saves: named, counted as no try, and when there is room again nothing is lost."""
+"""A disk that fills up while a training saves: named, no try counted, and with room again nothing is lost."""
 
 import resource
 from contextlib import contextmanager

@@ -229,7 +229,8 @@ class _Audit:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
-        for key, option in (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
+        for key, option in (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"),
+                            ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
                             ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
             fact = self.made.fact(key)
             if fact and option in theirs:
