@@ -61,7 +61,12 @@ def cases():
             **short,
             on_not_finite="skip",
             schedule="plateau",
-            watch={"grad_norm < 0.884": ["skip", "log"], "train_loss > 0": {"lower_lr": 0.5}, "batch_loss > 90": "skip"},
+            weight_decay_end=0.01,
+            watch={
+                "grad_norm < 0.884": ["skip", "log"],
+                "train_loss > 0": {"lower_lr": 0.5},
+                "batch_loss > 90": "skip",
+            },
         ),
         "dropout": job(images(), Quirky, **short, ema=0.9, optimiser="adamw"),
     }
@@ -70,7 +75,7 @@ def cases():
 def save(folder: Path, name: str, fitted, ctx) -> None:
     """What a run left, for the comparison."""
     body = {"values": fitted.values, "trained": fitted.notes["trained"], "published": sorted(ctx.published)}
-    body["reactions"] = fitted.reactions
+    body["reactions"] = [[one["step"], one["did"]] for one in fitted.reactions]
     (folder / f"{name}.json").write_text(json.dumps({**body, "resumed": fitted.notes["resumed_at"]}))
     save_weights(folder / f"{name}.safetensors", fitted.model)
 

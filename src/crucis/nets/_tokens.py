@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -85,6 +87,11 @@ class _Patched(nn.Module):
         self.patches = nn.Conv2d(channels, width, side, side)
         self.blocks, self.norm = nn.Sequential(*blocks), nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
+
+    def branches(self) -> list[tuple[nn.Sequential, nn.Sequential]]:
+        """The ends of the residual branches of each block."""
+        blocks: list[Any] = list(self.blocks)
+        return [block.branches() for block in blocks]
 
     def tokens(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, T, D)."""

@@ -57,7 +57,7 @@ def build(
     hidden = (max(1, round(token_mlp * width)), max(1, round(channel_mlp * width)))
     net = Mixer(channels, side, tokens, classes, width, depth, hidden, dropout)
     if drop_path:
-        thin([block.branches() for block in net.blocks], drop_path)
+        thin(net.branches(), drop_path)
     return net
 
 

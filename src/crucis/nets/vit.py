@@ -62,7 +62,7 @@ def build(
         raise blocks.NetError(f"vit: {heads} heads do not share a width of {width}")
     net = Transformer(channels, side, tokens, classes, width, depth, heads, round(mlp * width), dropout)
     if drop_path:
-        thin([block.branches() for block in net.blocks], drop_path)
+        thin(net.branches(), drop_path)
     return net
 
 

@@ -41,13 +41,15 @@ class PlanError(CrucisError):
 
 @dataclass(frozen=True)
 class Circumstance:
-    """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed."""
+    """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed, how many
+    ranks train each network (which a key does contain), and whether this process is one of them."""
 
     data_root: Path | None = None
     device: str = "auto"
     determinism: str = "strict"
     unsealed: bool = False
     ranks: int = 1
+    together: bool = False
 
 
 @dataclass
