@@ -189,9 +189,7 @@ def test_what_no_source_gives_is_asked_for_once_and_taken_when_written(every):
         SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: beside"
     ):
         recipes.with_recipe("mobilenet-v2", {})
-    with pytest.raises(
-        SettingsError, match=r"Write optimiser: and batch: and lr: and weight_decay: and for: and sched"
-    ):
+    with pytest.raises(SettingsError, match=r"Write optimiser:, batch:, lr:, weight_decay:, for: and schedule: beside"):
         recipes.with_recipe("ewc-permuted-mnist", {})
     params, origin = recipes.with_recipe("mobilenet-v2", {"length": "5 epochs"})
     assert params["length"] == "5 epochs" and origin["length"] == "written"
@@ -229,6 +227,15 @@ def test_averages_and_decays_of_recipes():
     assert np.allclose(settings.decays(), np.linspace(0.04, 0.4, settings.total_steps + 1)[:-1])
     params, _ = recipes.with_recipe("vit-b16-imagenet-1k", {"weight_decay": 0.1})
     assert params["weight_decay"] == 0.1
+
+
+def test_a_plateau_is_expressed_and_its_rates_are_those_of_the_run():
+    made = recipes.translated("resnet-imagenet")
+    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1}}
+    assert made.assumed["schedule.patience"].startswith("not reported")
+    lines = {one.key: one for one in audit(made, Training(resolve(made.params, IMAGENET), None, "imagenet-1k"))}
+    assert lines["lr at every step"].outcome == "unknown" and lines["schedule.gamma"].outcome == "exact"
+    assert lines["schedule.kind"].outcome == "derived" and lines["optimizer.momentum_form"].outcome == "exact"
 
 
 def test_a_running_average_can_be_left_out(every):

@@ -179,7 +179,7 @@ class Run:
         if job.objective is None:
             return None
         with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, settings, tuple(job.data.shape))
+            made = job.objective(self.model, job)
         made.total = settings.total_steps
         made.cast = lambda: autocast(settings.precision, job.device)
         if made.teacher is not None:
@@ -298,6 +298,8 @@ class Run:
         due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.settings.total_steps)
         if due:
             self._row(step)
+            if self.rows and self.rows[-1]["step"] == step:  # a reaction may have gone back before it
+                self.ctx.note("eval", **self.rows[-1])  # for those who watch; the record says it again
         if step in self.job.probe_at and self.job.probe is not None:
             with self.aside("probe", step), evaluation_mode(self.network):
                 found = self.job.probe(self.network)
@@ -335,7 +337,6 @@ class Run:
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
-        self.ctx.note("eval", **self.rows[-1])
         after_row(self, whole, scores)
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))

@@ -75,6 +75,7 @@ class Settings:
         n_train: examples of the training split.
         batch: examples of one optimiser step, also when `accumulate` splits it into chunks.
         per_epoch, total_steps, evaluate_every, warmup_steps: optimiser steps.
+        repeats: times that an example stands in an epoch's order.
         weight_decay_end: what the strength becomes, or None if it does not change.
         dropped: examples of an epoch's order that fill no batch.
     """
@@ -106,6 +107,7 @@ class Settings:
     precision: str
     compile: bool
     augment: tuple[Choice, ...]
+    repeats: int
     select: str | None
     patience: int | None
     evaluate_every: int
@@ -168,6 +170,7 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         ema_statistics=bool(given["ema_statistics"]),
         precision=_one_of(given, "precision", PRECISIONS), compile=bool(given["compile"]),
         augment=tuple(_known(choice(item, "augment"), "augment", "augment") for item in given["augment"] or ()),
+        repeats=_number(given, "repeats", 1),
         select=None if given["select"] is None else _one_of(given, "select", METRICS),
         patience=None if given["patience"] is None else _number(given, "patience", 1),
         evaluate_every=max(1, _steps(given, "evaluate_every", per_epoch)),
@@ -260,6 +263,11 @@ def _warmup(value: Any, per_epoch: int, total: int) -> int:
             raise SettingsError("warmup", f"a share lies between 0 and 1, got {value}; lengths are written '3 epochs'")
         return math.floor(share * total + 0.5)
     return min(total, _steps({"warmup": value}, "warmup", per_epoch))
+
+
+def steps_in(value: Any, per_epoch: int, total: int) -> int:
+    """Optimiser steps that a share of training or a length means, at most `total`."""
+    return _warmup(value, per_epoch, total)
 
 
 def _number(given: Mapping[str, Any], name: str, least: int) -> int:

@@ -62,13 +62,14 @@ COLUMNS = {
 AXES = {"share": ["50%", "75%", "90%", "95%", "99%"]}
 LIMITS = {
     "batch": "[1, 1000000]",
-    "lr": "(0, 2]",
+    "lr": "(0, 100]",
     "weight_decay": "[0, 10]",
     "weight_decay_end": "[0, 10]",
     "warmup_from": "[0, 1]",
     "label_smoothing": "[0, 1)",
     "clip": "(0, 1000000]",
     "accumulate": "[1, 10000]",
+    "repeats": "[1, 100]",
     "ema": "[0, 1)",
     "ema_every": "[1, 1000000]",
     "patience": "[1, 100000]",
@@ -104,6 +105,7 @@ def train(
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
     compile: bool = False,
     augment: list[Leaf] = [],  # noqa: B006 - a literal that is read, never changed
+    repeats: int = 1,
     select: Literal["accuracy", "loss"] | None = None,
     patience: int | None = None,
     evaluate_every: Length = "1 epochs",
@@ -130,6 +132,8 @@ def train(
         precision: of the arithmetic; fp16 scales the loss.
         compile: compile the network (worth it for long runs only).
         augment: augmentations of the training images, applied in this order.
+        repeats: times that an example stands in an epoch, one after the other, each with its own augmentation; an
+            epoch keeps its length and holds that fraction of the examples (repeated augmentation).
         select: validation metric that decides which checkpoint is `best`.
         patience: evaluations without improvement of `select` after which training ends.
         evaluate_every: distance of evaluations on the validation split.

@@ -26,6 +26,9 @@ OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
 OPTIONS = (("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"), ("optimizer.eps", "eps"),
            ("optimizer.alpha", "smoothing"), ("optimizer.dampening", "dampening"), ("optimizer.momentum_form", "form"),
            ("optimizer.trust_coefficient", "trust_coefficient"))  # fmt: skip
+SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"),
+            ("schedule.min_lr", "floor"), ("schedule.decay_every", "every"),
+            ("schedule.staircase", "stairs"))  # fmt: skip
 WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
           ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
           ("schedule.cosine_starts_after_warmup", "warmup_joins"),
@@ -170,7 +173,7 @@ class _Audit:
         betas = self.made.fact("optimizer.betas")
         if betas and "beta1" in theirs:
             both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
-            yield self._line("optimizer.betas", "optimiser", *both, fact=betas)
+            yield self._line("optimizer.betas", "optimiser.betas", *both, fact=betas)
         implementation = self.made.fact("optimizer.implementation")
         if implementation:
             yield self._line("optimizer.implementation", "", self.theirs.optimiser.name, name, fact=implementation)
@@ -229,8 +232,7 @@ class _Audit:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
-        for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
-                            ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
+        for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
                 line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
@@ -264,6 +266,10 @@ class _Audit:
         return self._other("schedule.total", fact.says(), used, sentence(fact), text)
 
     def _rates(self) -> Line:
+        if _follows_scores(self.theirs.schedule) and _follows_scores(self.ours.schedule):
+            shown = Rates.read(self.ran["rates"]).steps if "rates" in self.ran else self.ours.total_steps
+            return Line("lr at every step", "falls at plateaus", f"{shown:,} rates", "unknown",
+                        "the rates follow the scores of the run, so that no table of the recipe exists")  # fmt: skip
         expected = np.array([self.theirs.lr * factor for factor in self.theirs.multipliers()], np.float64)
         if "rates" in self.ran:
             used = Rates.read(self.ran["rates"])
@@ -295,18 +301,67 @@ class _Audit:
         used = {str(one["name"]): one for one in self.ran.get("augment", planned)}
         theirs = {one.name: _full(one, "augment") for one in self.theirs.augment}
         facts = {fact.key: fact for fact in self.made.facts.get("augment", [])}
-        options = {"aug.crop": ("crop", ""), "aug.pad": ("crop", "padding"), "aug.pad_mode": ("crop", "fill"),
-                   "aug.hflip_p": ("flip", "probability"), "reg.mixup_alpha": ("mixup", "alpha")}  # fmt: skip
-        for key, fact in facts.items():
-            step, option = options[key]
-            here = used.get(step)
-            mine = (here is not None) if not option else (here or {}).get(option, "none")
-            wanted = True if not option else theirs[step][option]
+        parts = {key: _part(key, theirs) for key in facts}
+        # Steps that stand behind one fact together: "as fb.resnet.torch".
+        parts |= {f"augment {name}": (name, ()) for name in set(theirs) - {step for step, _ in parts.values()}}
+        for key, (step, options) in parts.items():
+            fact = facts.get(key) or facts["aug.policy"]
+            # Several values of one key become one text, so that they are equal together or not at all.
+            wanted, mine = (_chosen(one, options, theirs[step]) for one in (theirs[step], used.get(step)))
             line = self._line(key, "", wanted, mine, fact=fact)
-            shown = said(mine) if option else ("applied" if mine else "not applied")
-            yield Line(key, line.published, shown, line.outcome, line.text, line.source)
+            outcome, text = line.outcome, line.text
+            if outcome == "exact" and step in ("resized_crop", "scaled_crop") and key == "aug.crop":
+                outcome, text = "derived", "the side of the data's images stands for the published one"
+            yield Line(key, line.published, mine, outcome, text, line.source)
         for name in sorted(set(used) - set(theirs)):
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
+        yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
+
+    def _repeats(self) -> int | None:
+        """How often an example stands in an epoch; None for once, which is no augmentation."""
+        number = self.ran.get("repeats", self.ours.repeats)
+        return number if number > 1 or "repeats" in self.made.params else None
+
+
+#: Facts that are about some parameters of a step; all others are about the whole step.
+_OPTIONS = {
+    "aug.pad": ("padding",), "aug.pad_mode": ("fill",), "aug.hflip_p": ("probability",), "aug.interpolation":
+    ("interpolation",), "aug.pca_lighting": ("std",), "reg.random_erasing": ("probability",),
+    "reg.random_erasing_mode": ("mode",), "reg.mixup_alpha": ("mixup_alpha", "alpha"), "reg.cutmix_alpha":
+    ("cutmix_alpha", "alpha"), "reg.mixup_prob": ("probability",), "reg.mixup_switch_prob": ("switch",),
+    "aug.resize_shorter_side": ("lowest", "highest"), "aug.crop": ("smallest", "largest", "aspect"),
+    "aug.color_jitter": ("brightness", "contrast", "saturation", "hue"),
+}  # fmt: skip
+_STEPS = {
+    "aug.crop": ("crop", "resized_crop", "scaled_crop"), "aug.interpolation": ("resized_crop", "scaled_crop"),
+    "aug.resize_shorter_side": ("scaled_crop",), "aug.pad": ("crop",), "aug.pad_mode": ("crop",),
+    "aug.hflip_p": ("flip",), "aug.policy": ("rand_augment", "auto_augment", "color_jitter"),
+    "aug.color_jitter": ("color_jitter",), "aug.pca_lighting": ("pca_lighting",), "aug.color": ("pca_lighting",),
+    "reg.random_erasing": ("random_erasing",), "reg.random_erasing_mode": ("random_erasing",),
+}  # fmt: skip
+_MIXES = ("mix", "mixup", "cutmix")
+
+
+def _part(key: str, theirs: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The step of the recipe that a fact is about, and the parameters of it."""
+    step = next(name for name in _STEPS.get(key, _MIXES) if name in theirs)
+    return step, ("",) if (key, step) == ("aug.crop", "crop") else _OPTIONS.get(key, ())
+
+
+def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Mapping[str, Any]) -> str:
+    """What a step does, in words; of `theirs` only what the recipe decides, so that defaults of either side agree."""
+    if step is None or options == ("",):
+        return "applied" if step else "not applied"
+    some = [name for name in options if name in theirs] or [name for name in theirs if theirs[name] is not None]
+    values = [step.get(name, "none") for name in some]
+    if len(values) == 1:
+        return said(values[0])
+    return ", ".join(f"{name} {said(value)}" for name, value in zip(some, values, strict=True)) or "applied"
+
+
+def _follows_scores(chosen: Choice) -> bool:
+    known = chosen.name in shelf.names("schedules")
+    return known and bool(shelf.leaf("schedules", chosen.name).constants.get("AT_EVALUATIONS"))
 
 
 def _full(chosen: Choice, home: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ dropout, normalisation) is `outside`. No fact of a training is dropped in silenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import references
+from .augmenting import augmentation
 from .course import regularisation, schedule
 from .facts import Fact, Recipe, said, sentence
 from .optimisation import NONE, decay, optimiser, rate
@@ -25,7 +25,8 @@ _NETWORK = ("init.", "bn.", "model.", "reg.dropout", "reg.stochastic_depth", "re
 #: Values of one variant or figure; which of them is meant, a study says.
 _VARIANTS = ("lr.base_when_", "lr.sqrt_alternative", "lr.fig", "schedule.total.fig")
 _CLAIM_ONLY = ("schedule.total_", "schedule.chosen_on", "schedule.iterations_per_epoch", "lr.scaling_rule",
-               "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases")  # fmt: skip
+               "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases",
+               "weight_decay.applies_to_in_paper")  # fmt: skip
 
 
 @dataclass
@@ -113,7 +114,7 @@ def translate(recipe: Recipe, reference: str | None = None) -> Translation:
     out = Translation(recipe, reference)
     if not recipe.task.startswith("supervised"):
         out.missing.append(f"the task '{recipe.task}' needs a protocol other than supervised")
-    for part in (optimiser, rate, decay, schedule, regularisation, _augmentation):
+    for part in (optimiser, rate, decay, schedule, regularisation, augmentation):
         part(out)
     for key in recipe.keys:
         fact = out.fact(key) if key not in out._used else None
@@ -134,31 +135,3 @@ def _left_over(out: Translation, key: str, fact: Fact) -> None:
         out.outside.append((fact, f"for {model} only"))
     elif fact.value not in NONE and not str(fact.value).startswith("none"):
         out.lack(key, "the trainer has no parameter for it")
-
-
-def _augmentation(out: Translation) -> None:
-    steps: list[Any] = []
-    used: list[str] = []
-    for keys, step in _steps(out):
-        steps.append(step)
-        used += keys
-    if steps:
-        out.put("augment", steps, *used)
-
-
-def _steps(out: Translation) -> Iterator[tuple[tuple[str, ...], Any]]:
-    crop, pad = out.value("aug.crop"), out.value("aug.pad")
-    if isinstance(crop, str) and crop.startswith("random ") and isinstance(pad, int):
-        mode = str(out.value("aug.pad_mode", "zero"))
-        if mode not in ("zero", "reflection"):
-            out.lack("aug.pad_mode", "the trainer pads with zeros or by reflection")
-        fill = {"fill": "reflect"} if mode == "reflection" else {}
-        yield ("aug.crop", "aug.pad", "aug.pad_mode"), {"crop": {"padding": pad, **fill}}
-    elif crop is not None or pad is not None:
-        out.lack("aug.crop" if crop is not None else "aug.pad", "the trainer crops a padded image only")
-    flip = out.value("aug.hflip_p")
-    if isinstance(flip, (int, float)) and flip > 0:
-        yield ("aug.hflip_p",), {"flip": {"probability": float(flip)}}
-    mixup = out.value("reg.mixup_alpha")
-    if isinstance(mixup, float) and mixup > 0:
-        yield ("reg.mixup_alpha",), {"mixup": {"alpha": mixup}}
