@@ -288,6 +288,28 @@ def figures(rng: np.random.Generator) -> tuple[c.Figure, ...]:
             main=False,
         ),
         c.Figure(
+            "ramps",
+            "Which learning rates the networks stand",
+            c.Ramps(
+                tuple(
+                    c.RampPanel(
+                        name,
+                        tuple(
+                            c.RampLine(tuple(10.0**k for k in range(-7, 1)), (*[2.3 + seed / 50] * 5, 1.7, 0.4, top))
+                            for seed in range(3)
+                        ),
+                        c.Estimate(limit, limit / 1.3, limit * 1.3),
+                        c.Estimate(limit / 20),
+                        (limit / 10, limit / 3),
+                    )
+                    for name, limit, top in (("small", 0.4, 9.0), ("wide", 0.6, 3.0))
+                )
+            ),
+            "Smoothed loss of three seeds while the learning rate rises.",
+            keys("task_b")[:3],
+            main=False,
+        ),
+        c.Figure(
             "surfaces",
             "Three landscapes in perspective",
             c.Surface((slices[0], slices[4], slices[7])),

@@ -90,6 +90,13 @@ STRESS: dict[str, c.FigureData] = {
             c.RankPanel("second, alone", (("a", 1.0), ("b", 2.0)), 3.0, 2, ((1.0, 2.0),)),
         )
     ),
+    "ramps": c.Ramps(
+        (
+            c.RampPanel(LONG, (c.RampLine((1e-7, 1e-3, 2.0), (2.3, 0.5, 1e9)),), c.Estimate(1.0, 0.5, 2.0),
+                        c.Estimate(1e-3), (0.1, 0.33)),
+            c.RampPanel("no limit", (c.RampLine((1e-7, 1.0), (2.3, 2.3)), c.RampLine((1e-7, 1.0), (2.2, 2.1)))),
+        )
+    ),
     "text": c.Dots((c.Cloud("$a_b$ <&> \x07 日本", (1.0, 2.0), c.Estimate(1.5, 1.0, 2.0)),), c.Axis("$x$")),
 }  # fmt: skip
 ALL = {**EXAMPLE, **STRESS}

@@ -29,7 +29,9 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="DIR", help="where records live (default: CRUCIS_STORE, nearest .crucis)")
     parser.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default)")
-    parser.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    mode.add_argument("--deterministic", dest="fast", action="store_false", help="deterministic kernels only (default)")
     parser.add_argument("--ranks", type=int, metavar="N", help="processes that train each network together (default 1)")
 
 
@@ -93,6 +95,22 @@ def _track(p: argparse.ArgumentParser) -> None:
                    help="tensorboard, mlflow, wandb or clearml, and a folder or (mlflow) an address; may be given "
                         "again")  # fmt: skip
     p.add_argument("--models", action="store_true", help="the networks' weights too")
+
+
+def _lr(p: argparse.ArgumentParser) -> None:
+    _study(p)
+    _place(p)
+    p.add_argument("--stage", metavar="NAME", help="the stage whose networks are tested (default: the only one)")
+    p.add_argument("--only", action="append", default=[], metavar="FACTOR=LEVEL", help="a part of the cells")
+    p.add_argument("--start", type=float, metavar="RATE", help="first rate of the ramp (1e-7)")
+    p.add_argument("--end", type=float, metavar="RATE", help="its last rate, if nothing breaks before (10)")
+    p.add_argument("--steps", type=int, metavar="N", help="optimiser steps of the ramp (200)")
+    p.add_argument("--hold", type=int, metavar="N", help="optimiser steps of a trial at a fixed rate (100)")
+    p.add_argument("--factor", type=float, metavar="X", help="how far above its best a loss has diverged (4)")
+    p.add_argument("--out", metavar="FILE", help="draw it: FILE.svg, FILE.png or FILE.pdf")
+    p.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
+    p.add_argument("--quiet", action="store_true", help="no progress")
+    _format(p, "text", "json")
 
 
 def _read(p: argparse.ArgumentParser) -> None:
@@ -257,6 +275,7 @@ COMMANDS: dict[str, tuple[str, str, str, Callable[[argparse.ArgumentParser], Non
     "check": ("studies", "check", "all faults of a study, without running anything", _check),
     "plan": ("studies", "plan", "every step, what is cached, why the others would run, what it will cost", _plan),
     "run": ("running", "run", "run what is missing, judge, write the report", _run),
+    "lr": ("rates", "lr", "which learning rates a study's networks stand, before they are trained", _lr),
     "status": ("studies", "status", "what is done, failed, sealed or missing, and why", _read),
     "list": ("shelves", "list_shelf", "what a study can use", _list),
     "show": ("shelves", "show", "a leaf's page, a study's resolved text, or a record", _show),

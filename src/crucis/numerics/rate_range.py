@@ -31,6 +31,7 @@ Descent = Callable[[Sequence[float], Watch], Sequence[float]]
 MEDIAN = 5  # losses of which the median is taken before the mean, so that two outliers in a row move nothing
 MEMORY = 0.9  # of the exponential mean, per step
 BLOCKS = 10  # pieces of a trial; the last three are its end
+SHORT = 4  # steps in a row whose mean counts as a loss that was reached
 VISIBLE = 0.01  # a rise smaller than this share of the first loss is none
 SURE = 4.0  # standard errors that a rise must have
 LONGER = 4  # times the length of a trial, if the first answer is in doubt
@@ -104,7 +105,7 @@ def ramp(start: float, end: float, steps: int) -> Array:
     return np.asarray(np.geomspace(start, end, steps), np.float64)
 
 
-def smoothed(losses: Sequence[float]) -> Array:
+def smoothed(losses: Sequence[float] | Array) -> Array:
     """Median of the last `MEDIAN` losses, then their exponential mean with its bias taken out; looks backwards only.
 
     The value at a place does not depend on later losses. Losses that are not finite give infinity from there on.
@@ -228,8 +229,9 @@ def settled(losses: Array, level: Level) -> bool | None:
 
     Its end is the mean of its last three tenths; a rise counts if it exceeds `VISIBLE` of the first loss and `SURE`
     standard errors. False: the end lies above the first loss, or above the middle between it and the best end that
-    three tenths in a row had. In doubt: a smaller rise over that best (momentum swings back once and comes down again),
-    and a descent that rose above the first loss and has not come down half way to the ramp's best (some come down
+    three tenths in a row had. In doubt: a smaller rise over that best, or over the best `SHORT` steps before the end
+    (momentum swings back once and comes down again; just beyond a limit descent may cycle around the minimum), and a
+    descent that rose above the first loss and has not come down half way to the ramp's best (some come down
     later, others stay up for good, as networks do whose units have died).
 
     Args:
@@ -247,7 +249,9 @@ def settled(losses: Array, level: Level) -> bool | None:
         return None
     # Pairs, so that swinging from side to side is no noise.
     pair = _deviation(losses[len(losses) % 2 :].reshape(-1, 2).mean(1))
-    if end <= best + max(least, SURE * pair * math.sqrt(4 / (3 * size))):
+    lowest = float(np.convolve(losses[: -3 * size], np.full(SHORT, 1 / SHORT), "valid").min())
+    long, short = (SURE * pair * math.sqrt(2 / steps) for steps in (3 * size, SHORT))
+    if end <= best + max(least, math.sqrt(2) * long) and end <= lowest + max(least, short):
         return True
     return False if end > (best + level.first) / 2 else None
 

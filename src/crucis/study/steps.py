@@ -147,7 +147,7 @@ def _job(step: Step, context: Context) -> Job:
     return Job(
         build=_builder(spec["net"], data, context), data=data, settings=_settings(spec, len(data.train), context),
         seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of"), publish=publish,
-        device=_device(step), determinism=spec["determinism"],
+        device=_device(step), determinism=spec["determinism"], tell=step.hints.get("tell", {}),
     )  # fmt: skip
 
 
@@ -166,7 +166,8 @@ def _measure(step: Step, context: Context) -> Result:
         from ..train.descent import Descents
 
         trainer = continuation(model, settings, seed, depth, context, _device(step), spec["determinism"])
-        descents = Descents(model, data, settings, seed, depth, context, _device(step), spec["determinism"])
+        if _kind_of_training(step) == "train/supervised":
+            descents = Descents(model, data, settings, seed, depth, context, _device(step), spec["determinism"])
     specimen = Specimen(
         model=model, data=data, seed=seed, depth=depth, device=_device(step), inputs=inputs,
         models=_Models(step, context), split=spec.get("split", "validation"), ctx=context, task=task,
@@ -174,6 +175,12 @@ def _measure(step: Step, context: Context) -> Result:
     )  # fmt: skip
     with _leaf(spec, verb, context) as (measure, leaf):
         return measure(specimen, **_arguments(leaf, spec["params"], context))
+
+
+def _kind_of_training(step: Step) -> str:
+    """What trained the network that a perturbation works on."""
+    made = step.hints.get("models", {}).get("of")
+    return str(made["training"]["kind"]) if isinstance(made, Mapping) else ""
 
 
 def _subject(step: Step, context: Context) -> tuple[nn.Module | None, Dataset | None, Settings | None]:
@@ -255,7 +262,15 @@ def check_device(name: str) -> None:
 
 
 def _device(step: Step) -> str:
-    asked = step.hints.get("device", "auto")
+    return device_named(step.hints.get("device", "auto"))
+
+
+def device_named(asked: str) -> str:
+    """The device that `--device` means on this machine.
+
+    Raises:
+        CrucisError: a CUDA device where there is none.
+    """
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda") and not torch.cuda.is_available():

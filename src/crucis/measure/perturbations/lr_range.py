@@ -88,7 +88,7 @@ def perturb(
         raise CrucisError(f"start must lie below end, got {start:g} and {end:g}")
     specimen.network()
     if specimen.descents is None:
-        raise Refusal("not_applicable", "a range of learning rates needs a network with settings of a training")
+        raise Refusal("not_applicable", "rates are tried with the training of a network by the protocol supervised")
     options = {"start": start, "end": end, "steps": steps, "hold": hold, "factor": factor, "tolerance": tolerance}
     try:
         found = find(specimen.descents, **options)  # type: ignore[arg-type]

@@ -7,10 +7,11 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from crucis.report.content import FigureData
-from crucis.report.draw.style import RC, Layout
+from crucis.report.draw.style import RC, WIDE, Layout
 
 FONTS = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 _PATH = re.compile(r' (d|points|x|y|transform)="([^"]*)"')
@@ -63,6 +64,15 @@ def inline(svg: str, label: str, layout: Layout) -> str:
     start = f'<svg viewBox="0 0 {box[1]} {box[2]}" role="img" aria-label="{name}" style="max-width:{share:.1f}%">'
     body = re.sub(r"<style.*?</style>", "", body, flags=re.S)  # would hold for the whole page; page.css says the same
     return start + re.sub(r"\bxlink:href=", "href=", body.strip())
+
+
+def write(data: FigureData, path: Path) -> None:
+    """One picture as a file of its own, in the format that its name ends in (svg, pdf or png)."""
+    from crucis.report.draw import painter
+
+    with _manners(f"crucis {path.stem}"):
+        fig: Any = painter(data)(data, WIDE)
+        fig.savefig(path, dpi=200, metadata={} if path.suffix == ".png" else {"Creator": None})
 
 
 def render(data: FigureData, name: str, layouts: tuple[Layout, ...]) -> tuple[dict[str, str], bytes]:
