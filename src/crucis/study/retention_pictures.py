@@ -46,7 +46,7 @@ def retention(stage: str, groups: Mapping[str, Sequence[Record]], cells: Cells) 
         members = [label for panel in part for label in panels[panel]]
         yield _figure(
             stage, number, len(panels), groups, members, c.Retention(panels=shown, summary=summary),
-            f" A panel per {_rest(cells, arm)}, a line per {arm}; areas, where there is room, in the order of the lines.",
+            f" A panel per {_rest(cells, arm)}, a line per {arm}; areas are in the order of the lines.",
         )  # fmt: skip
 
 
