@@ -47,6 +47,7 @@ class Circumstance:
     determinism: str = "strict"
     unsealed: bool = False
     ranks: int = 1
+    profile: bool = False
 
 
 @dataclass
@@ -118,6 +119,8 @@ class Plan:
             "root": str(self.circumstance.data_root) if self.circumstance.data_root else None,
             "device": self.circumstance.device,
         }
+        if self.circumstance.profile:
+            hints["profile"] = True
         if node.marks:
             hints["publish"] = node.marks
             hints["published"] = {key: checkpoint_spec(node, mark) for mark, key in node.marks.items()}

@@ -22,6 +22,7 @@ from .cadence import BEAT, Cadence
 from .compose import Step
 from .evaluate import Sheet
 from .modes import modes
+from .profiling import Profile
 from .ranks import Pace, shared_state
 from .run import Job, Run, untrained
 from .settings import DROPPED_WORTH_SAYING
@@ -98,6 +99,9 @@ def fit(
         keeper = Keeper(run, cadence, label, fault)
         keeper.resume()
         step = run.step()
+        if job.profile:
+            run.profile = Profile(run)
+            step = run.profile.attach(step)
         if run.position == 0:
             with streams.borrowed(run.stream):
                 run.mark()
@@ -238,6 +242,8 @@ def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
     notes["trained"] = account(run)
+    if run.profile is not None:
+        notes["profile"] = run.profile.told()
     if settings.dropped > DROPPED_WORTH_SAYING * settings.n_train:
         notes["dropped"] = f"{settings.dropped} of {settings.n_train} examples of each epoch's order fill no batch"
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)
