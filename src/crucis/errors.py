@@ -82,6 +82,7 @@ class Divergence(CrucisError):
 
     def __init__(self, text: str, step: int, last_good: float | None = None) -> None:
         self.text, self.step, self.last_good = text, step, last_good
+        self.reactions: tuple[dict[str, object], ...] = ()  # what the run had done about it before
         super().__init__(f"{text} (step {step})")
 
 

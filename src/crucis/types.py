@@ -11,5 +11,7 @@ Length: TypeAlias = str
 LengthOrShare: TypeAlias = float | str
 #: a leaf of the shelf that `LEAVES` names: its name, or {name: {parameter: value}}
 Leaf: TypeAlias = Any
+#: rules over a running training: {condition: action}
+Watch: TypeAlias = Mapping[str, Any]
 #: which part of a data set, with which labels
 View: TypeAlias = Mapping[str, Any]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from augment_oracles import pictures, transforms
-from scipy.stats import ks_2samp
+from scipy.stats import chisquare, ks_2samp
 
-from crucis.data.augment import resized_crop
+from crucis.data.augment import resized_crop, scaled_crop
 from crucis.data.dataset import DataError
 from crucis.streams import generator
 
@@ -70,3 +70,34 @@ def test_what_never_fits_is_the_largest_central_window():
 def test_areas_in_the_wrong_order_are_refused():
     with pytest.raises(DataError, match="above largest"):
         resized_crop.augment(smallest=0.5, largest=0.2)
+
+
+@pytest.mark.parametrize("size", [None, 14])
+def test_a_scaled_crop_is_a_resize_and_a_crop(size):
+    v2 = transforms()
+    x, step = pictures(40, 20, 28), scaled_crop.augment(size=size)
+    drawn = step.draw(40, (3, 20, 28), generator(0, "s"))
+    got = step.repaint(x.clone(), drawn)
+    shape = (size, size) if size else (20, 28)
+    short = max(shape)
+    differ = []
+    for i in range(40):
+        resized = [int(drawn["height"][i]), int(drawn["width"][i])]
+        assert round(short * 256 / 224) <= min(resized) <= round(short * 480 / 224)
+        whole = v2.functional.resize(x[i], resized, antialias=True)
+        wanted = v2.functional.crop(whole, int(drawn["top"][i]), int(drawn["left"][i]), *shape)
+        apart = (got[i].int() - wanted.int()).abs()
+        assert got[i].shape == wanted.shape and apart.max() <= 2
+        differ.append((apart > 0).double().mean())
+        assert drawn["top"][i] + shape[0] <= resized[0] and drawn["left"][i] + shape[1] <= resized[1]
+    assert sum(differ) / 40 < 0.05
+
+
+def test_scales_and_places_are_uniform():
+    drawn = scaled_crop.augment().draw(20_000, (3, 28, 28), generator(0, "s"))
+    sides = np.bincount(drawn["height"].numpy())[32:61]
+    assert sides.sum() == 20_000 and chisquare(sides).pvalue > 1e-3
+    here = drawn["height"] == 40
+    assert chisquare(np.bincount(drawn["top"][here].numpy(), minlength=13)).pvalue > 1e-3
+    with pytest.raises(DataError, match="above highest"):
+        scaled_crop.augment(lowest=3.0)

@@ -138,8 +138,20 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         [(3, 50, "stages.m.split", "no-meaning", "a training always uses the training split")],
     ),
     "watch": (
-        stage("watch: {loss > 3: stop}"),
-        [(3, 50, "stages.m.watch", "later", "'watch' comes with a later version")],
+        stage("watch: {los > 3: stop}"),
+        [(3, 57, "stages.m.watch", "bad-rule", "no metric 'los'. Did you mean 'loss'?")],
+    ),
+    "unknown action of a rule": (
+        stage("watch: {loss > 3: stopp}"),
+        [(3, 57, "stages.m.watch", "bad-rule", "no action 'stopp'. Did you mean 'stop'?")],
+    ),
+    "a rule of the machine that would change the result": (
+        stage("watch: {gpu_memory > 95%: stop}"),
+        [(3, 57, "stages.m.watch", "bad-rule", "gpu_memory depends on the machine")],
+    ),
+    "a rule that is none": (
+        stage("watch: loss > 3"),
+        [(3, 57, "stages.m.watch", "wrong-type", "expected rules such as {grad_norm > 10: log}")],
     ),
     "training without a net": (
         "study: s\nstages:\n  m: {train: supervised, data: digits}\n",

@@ -1,4 +1,4 @@
-"""The writer of a tracker: rows while a step trains, settled by the record, nothing twice, nothing of other attempts."""
+"""The writer of a tracker: rows while a step trains, settled by the record, nothing twice or of other attempts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Shelf:
 
 
 def follower(tracked, sink, since=0.0):
-    return Follower(sink, Shelf(Store(tracked.store)), False, since, lambda _: None)
+    return Follower(sink, Shelf(Store(tracked.store)), False, since, lambda **_: None)
 
 
 def line(event, key, **fields):
@@ -95,15 +95,15 @@ def test_rows_come_while_it_trains_and_the_record_adds_what_the_journal_lost(tra
     one = follower(tracked, sink)
     one.take([run])
     steps = sorted(rows)
-    one.hear(line("begin", run.key, label="x"))
-    one.hear(line("eval", run.key, **rows[steps[0]]))
+    one.hear([line("begin", run.key, label="x")])
+    one.hear([line("eval", run.key, **rows[steps[0]])])
     assert sink.rows_of[run.key] == {steps[0]: rows[steps[0]]["loss"]} and sink.open
-    one.hear(line("eval", run.key, **rows[steps[2]]))
+    one.hear([line("eval", run.key, **rows[steps[2]])])
     one.store.there = True
-    one.hear(line("end", run.key, outcome="ok"))
+    one.hear([line("end", run.key, outcome="ok")])
     assert sink.rows_of[run.key] == {step: row["loss"] for step, row in rows.items()}
     assert sink.log == ["begin", "rows 1", "rows 1", "rows 2", "end"]
-    one.hear(line("eval", run.key, **rows[steps[0]]))  # a replay says nothing new
+    one.hear([line("eval", run.key, **rows[steps[0]])])  # a replay says nothing new
     one.settle(run.key)
     assert sink.log[-1] == "end" and sink.log.count("end") == 1
 
@@ -115,9 +115,9 @@ def test_rows_of_an_attempt_that_was_begun_anew_do_not_stay(tracked, parts):
     one = follower(tracked, sink)
     one.take([run])
     first = min(rows)
-    one.hear(line("eval", run.key, **{**rows[first], "loss": rows[first]["loss"] + 1e-15}))
+    one.hear([line("eval", run.key, **{**rows[first], "loss": rows[first]["loss"] + 1e-15})])
     one.store.there = True
-    one.hear(line("end", run.key, outcome="ok"))
+    one.hear([line("end", run.key, outcome="ok")])
     assert sink.rows_of[run.key] == {step: row["loss"] for step, row in rows.items()}
     assert sink.log == ["begin", "rows 1", "begin", "rows 4", "end"]
 
@@ -129,13 +129,12 @@ def test_a_resumed_training_continues_its_run(tracked, parts):
     one = follower(tracked, sink, since=10.0)
     one.take([run])
     steps = sorted(rows)
-    for step in steps[:2]:
-        one.hear(line("eval", run.key, **rows[step]))
+    one.hear(line("eval", run.key, **rows[step]) for step in steps[:2])
     assert sink.log == [], "an old line does not open a run"
-    one.hear({**line("begin", run.key), "t": 11.0})
+    one.hear([{**line("begin", run.key), "t": 11.0}])
     assert list(sink.rows_of[run.key]) == steps[:2]
-    one.hear({**line("eval", run.key, **rows[steps[1]]), "t": 12.0})  # made again after the checkpoint: equal
-    one.hear({**line("eval", run.key, **rows[steps[2]]), "t": 12.0})
+    one.hear([{**line("eval", run.key, **rows[steps[1]]), "t": 12.0}])  # made again after the checkpoint: equal
+    one.hear([{**line("eval", run.key, **rows[steps[2]]), "t": 12.0}])
     assert list(sink.rows_of[run.key]) == steps[:3]
 
 
@@ -145,11 +144,11 @@ def test_a_divergence_keeps_its_rows(tracked, parts):
     one = follower(tracked, sink)
     one.take([run])
     first = min(rows)
-    one.hear(line("eval", run.key, **rows[first]))
+    one.hear([line("eval", run.key, **rows[first])])
     reason = {"code": "loss_not_finite", "text": "not finite", "where": ""}
     body = {**record.body, "outcome": "diverged", "reason": reason, "values": {}, "uncertainty": {}, "files": {}}
     one.store.record, one.store.there = replace(record, body=body), True
-    one.hear(line("end", run.key, outcome="diverged"))
+    one.hear([line("end", run.key, outcome="diverged")])
     assert list(sink.rows_of[run.key]) == [first]
     ending = sink.endings[run.key]
     assert not ending.ok and ending.tags["outcome"] == "diverged" and "not finite" in ending.tags["reason"]

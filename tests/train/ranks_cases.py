@@ -55,6 +55,7 @@ def cases():
         "rich": job(images(), Normed, **short, augment=MIX, ema=0.9, clip=0.5, label_smoothing=0.1, accumulate=2),
         "cut": job(images(), Normed, **short, augment=[{"crop": {"padding": 1}}, "cutout"], select="loss"),
         "dense": job(vectors(), mlp(), select="loss", patience=1, length="9 epochs", lr=0.3, schedule="constant"),
+        "watched": job(images(), Normed, **short, watch={"grad_norm > 1.6": "skip"}, weight_decay_end=0.01),
         "dropout": job(images(), Quirky, **short, ema=0.9, optimiser="adamw"),
     }
 
@@ -62,6 +63,7 @@ def cases():
 def save(folder: Path, name: str, fitted, ctx) -> None:
     """What a run left, for the comparison."""
     body = {"values": fitted.values, "trained": fitted.notes["trained"], "published": sorted(ctx.published)}
+    body["reactions"] = [[one["step"], one["did"]] for one in fitted.reactions]
     (folder / f"{name}.json").write_text(json.dumps({**body, "resumed": fitted.notes["resumed_at"]}))
     save_weights(folder / f"{name}.safetensors", fitted.model)
 

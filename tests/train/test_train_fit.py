@@ -344,7 +344,7 @@ def test_a_continuation_takes_changes_and_more_calls(tmp_path):
     assert set(second.files) == {"model-2.safetensors", "curve-2.npz"} <= set(contents(ctx))
     assert all(torch.equal(a, b) for a, b in zip(second.model.parameters(), model.parameters(), strict=True))
     with pytest.raises(SettingsError):
-        trainer(data, steps=4, precision="fp16")
+        trainer(data, steps=4, precision="fp8")
 
 
 def test_a_continuation_resumes(tmp_path):

@@ -32,12 +32,11 @@ class Follow(Objective):
     totals = ("length", "masked")
     views = ((crop.augment(padding=1),), (flip.augment(),))
 
-    def __init__(self, net, settings, shape) -> None:
+    def __init__(self, net, job) -> None:
         self.backbone = Backbone(net, 3)
         self.student = nn.ModuleDict({"backbone": self.backbone, "head": nn.Linear(self.backbone.width, 4)})
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.centre = torch.zeros(4)
-        self.shape, self.batch = shape, settings.batch
 
     @property
     def kept(self):
@@ -93,7 +92,7 @@ def test_a_step_is_what_it_says(tmp_path):
     split = Resident(made.data.train, made.data.mean, made.data.std)
     net = untrained(Quirky, 1, 0).to(memory_format=torch.channels_last)
     with streams.borrowed(streams.Stream(1, "train", 0, "objective")):
-        mine = Follow(net, made.settings, (3, 6, 6))
+        mine = Follow(net, made)
     mine.total = 2
     order = torch.randperm(split.n, generator=streams.generator(1, "train", 0, "order", 0))
     drawn = [

@@ -39,6 +39,8 @@ def test_two_ranks_end_where_one_process_ends(tmp_path, group, name):
     assert body["values"]["steps"] == alone.steps and body["published"] == sorted(ctx.published)
     for column in ("accuracy", "loss", "train_accuracy", "train_loss"):
         assert body["values"][column] == pytest.approx(alone.values[column], abs=1e-6)
+    assert body["reactions"] == [[one["step"], one["did"]] for one in alone.reactions]
+    assert bool(body["reactions"]) == (name == "watched")
     assert body["trained"].pop("ranks") == 2
     assert body["trained"] == json.loads(json.dumps(alone.notes["trained"]))
 

@@ -32,6 +32,7 @@ PAIRS = {
     "step": ({"every": "2 epochs", "gamma": 0.3}, lambda o, n: S.StepLR(o, 20, 0.3)),
     "multi_step": ({"at": ["7 steps", "50%"], "gamma": 0.5}, lambda o, n: S.MultiStepLR(o, [7, n // 2], 0.5)),
     "exponential": ({"gamma": 0.9, "every": "1 steps"}, lambda o, n: S.ExponentialLR(o, 0.9)),
+    "plateau": ({"patience": 1}, lambda o, n: S.ConstantLR(o, factor=1.0)),  # what follows: test_train_plateau.py
     "linear": ({"floor": 0.2}, lambda o, n: S.LinearLR(o, start_factor=1.0, end_factor=0.2, total_iters=n)),
     "polynomial": ({"power": 1.7}, lambda o, n: S.PolynomialLR(o, total_iters=n, power=1.7)),
     "one_cycle": ({"rise": 0.25}, lambda o, n: S.OneCycleLR(o, 1.0, n, pct_start=0.25, cycle_momentum=False)),

@@ -54,7 +54,7 @@ BROKEN = {
     "length": ["3 epoch s", "plateau", 5],
     "batch": [0, 1.5, True],
     "lr": [-1.0, "fast", float("nan")],
-    "precision": ["fp16", "fp64"],
+    "precision": ["fp8", "fp64"],
     "warmup": [1.5, "five%", "x"],
     "accumulate": [3, 0],
     "schedule": ["cosin", 5, {"a": {}, "b": {}}],
@@ -74,8 +74,10 @@ BROKEN = {
     "ema": [1.0],
     "head": ["mine"],
     "decay_on": ["biases"],
-    "on_memory": ["halve_batch", "panic"],
-    "watch": [{"loss > 1": "stop"}],
+    "on_memory": ["halve", "panic"],
+    "on_not_finite": ["raise", None],
+    "watch": [{"loss > 1": "halt"}, {"los > 1": "stop"}, {"gpu_memory > 95%": "stop"}, ["stop"]],
+    "checkpointing": ["yes", 1],
 }
 
 

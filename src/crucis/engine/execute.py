@@ -197,7 +197,8 @@ def _result_of(end: Any) -> Result:
         return Result("refused", reason=Reason(end.code, end.text, end.where))
     if isinstance(end, Divergence):
         reason = Reason("loss_not_finite", end.text, f"step {end.step}")
-        return Result("diverged", reason=reason, notes={"diverged_at": end.step, "last_good": end.last_good})
+        notes = {"diverged_at": end.step, "last_good": end.last_good}
+        return Result("diverged", reason=reason, notes=notes, reactions=end.reactions)
     if isinstance(end, BaseException):
         raise end
     raise TypeError(f"the runner returned a {type(end).__name__} instead of a Result")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .. import shelf
+from ..train import recipes
 from .axes import dollars
 from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
 from .coverage import Cell, Coverage
@@ -174,6 +175,12 @@ class Fitting:
                 about = f" ({param.doc})" if param.doc else ""
                 self.reading.fault("missing-parameter", f"stages.{stage.name}", f"'{leaf.name}' needs '{key}'{about}.")
 
+    @staticmethod
+    def _names(stage: Stage) -> list[str]:
+        """The parameters that a stage writes, as its leaf calls them."""
+        inner = {outer: name for name, outer in WRITTEN.items()}
+        return [inner.get(key, key) for key in stage.params]
+
     def _param(self, stage: Stage, leaf: shelf.Leaf, key: str, raw: Any, at: Cell) -> None:
         inside = isinstance(stage.leaf, LeafRef) and key in stage.leaf.params
         path = f"stages.{stage.name}.{key}"
@@ -186,7 +193,7 @@ class Fitting:
                 [*RESERVED, *GRAMMAR] if stage.verb == "train" else [*RESERVED, *(k for k in GRAMMAR if k != "recipe")]
             )
             text = unknown_key(leaf, key, raw, tuple(known))
-            self.reading.fault("later" if key == "watch" else "unknown-parameter", path, text, key=True)
+            self.reading.fault("unknown-parameter", path, text, key=True)
             return
         found = list(dollars(raw))
         for cell in self.coverage.cells(stage, tuple(dict.fromkeys(d.name for d in found))) if found else [{}]:
@@ -197,7 +204,10 @@ class Fitting:
                 continue
             converter = self._converter()
             if grammar:
-                grammar_value(converter, key, value, "")
+                value = grammar_value(converter, key, value, "")
+                asked = recipes.asked(value, self._names(stage)) if key == "recipe" and value is not BAD else None
+                if asked:
+                    self.reading.fault("missing-parameter", path, f"{asked}.")
             else:
                 converter.value(leaf.params[name], value)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path

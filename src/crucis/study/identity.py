@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import shelf, source
 from ..shelf import Leaf
+from ..train.watching import altering
 from .spec import LeafRef
 
 #: Rooms whose numbers a verb's leaves use; their revisions join that of the leaf.
@@ -95,6 +96,9 @@ def without_defaults(leaf: Leaf, params: Mapping[str, Any], code: Code) -> dict[
             form = _form(_as_leaf(value, param.shelf), code)
             if form != []:
                 out[name] = form
+        elif param.type == "Watch":  # rules that only tell decide no result
+            if rules := altering(params.get(name)):
+                out[name] = rules
         elif name in params and not (type(value) is type(param.default) and value == param.default):
             out[name] = _form(value, code)
     return out

@@ -11,6 +11,7 @@ from .. import shelf
 _WORDS = {
     "int": "an integer", "float": "a number", "bool": "true or false", "str": "a text", "Length": "a length such as "
     "'30 epochs'", "LengthOrShare": "a share such as 5% or a length such as '3 epochs'", "View": "a view",
+    "Watch": "rules such as {grad_norm > 10: log}",
 }  # fmt: skip
 
 

@@ -90,8 +90,6 @@ def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
         unit = "steps" if "step" in key else "epochs"
         amount = f"{raw} {unit}" if isinstance(raw, int) and not isinstance(raw, bool) else bare(raw)
         return f"{head} Write 'for: {amount}'."
-    if key == "watch":
-        return "'watch' comes with a later version of Crucis."
     written = {WRITTEN.get(name, name): param for name, param in leaf.params.items()}
     other = _SYNONYMS.get(key) if _SYNONYMS.get(key) in written else nearest(key, written)
     if other:

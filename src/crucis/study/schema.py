@@ -292,6 +292,7 @@ _SIMPLE: dict[str, Schema] = {
     "Length": _LENGTH,
     "LengthOrShare": {"anyOf": [_LENGTH, {"$ref": "#/$defs/number"}]},
     "View": {"$ref": "#/$defs/view"},
+    "Watch": {"type": "object", "propertyNames": {"minLength": 5}, "minProperties": 1},
 }
 
 

@@ -156,7 +156,7 @@ def _job(step: Step, context: Context) -> Job:
     return Job(
         build=_builder(spec["net"], data, context), data=data, settings=_settings(spec, len(data.train), context),
         seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of"), publish=publish,
-        device=_device(step), determinism=spec["determinism"],
+        device=_device(step), determinism=spec["determinism"], tell=step.hints.get("tell", {}),
         profile=bool(step.hints.get("profile")),
     )  # fmt: skip
 
@@ -272,7 +272,15 @@ def check_device(name: str) -> None:
 
 
 def _device(step: Step) -> str:
-    asked = step.hints.get("device", "auto")
+    return device_named(step.hints.get("device", "auto"))
+
+
+def device_named(asked: str) -> str:
+    """The device that `--device` means on this machine.
+
+    Raises:
+        CrucisError: a CUDA device where there is none.
+    """
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda") and not torch.cuda.is_available():

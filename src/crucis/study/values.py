@@ -13,7 +13,7 @@ from ..lengths import Length
 from ..nets.components import PARAMETER, ComponentsError, check_without, declared
 from ..shelf import Leaf, Param
 from ..source import SourceError
-from ..train import recipes
+from ..train import recipes, watching
 from ..train.settings import SettingsError
 from .kinds import in_words, kinds_of
 from .leaves import WRITTEN, bad_file, find_leaf, no_file, unknown_leaf, unknown_parameter
@@ -222,6 +222,8 @@ class Converter:
             return True, self.leaf_ref(param.shelf or "nets", raw, sub)
         if kind == "View":
             return True, self.view(raw, sub)
+        if kind == "Watch":
+            return True, self.watch(raw, sub)
         return kind in ("any", "Any", "Mapping", "dict", "object"), raw
 
     def _length(self, kind: str, raw: Any) -> tuple[bool, Any]:
@@ -281,6 +283,16 @@ class Converter:
             name = WRITTEN.get(param.name, param.name)
             text = f"{bare(raw)} is outside {param.limits}, the range of {name}. Write a {side} value."
             self._issue("out-of-range", sub, text)
+
+    def watch(self, raw: Any, sub: str = "") -> Any:
+        """Rules over a running training, as they are written."""
+        if not isinstance(raw, Mapping):
+            return self._issue("wrong-type", sub, f"expected rules such as {{grad_norm > 10: log}}, got {show(raw)}.")
+        try:
+            watching.rules(raw)
+        except watching.WatchError as error:
+            return self._issue("bad-rule", sub, f"{error}.")
+        return dict(raw)
 
     def view(self, raw: Any, sub: str = "") -> Any:
         """A view: its keys and the types of their values. Whether it fits the data set, the plan finds out."""

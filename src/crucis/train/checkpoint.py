@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def save(folder: Path, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], 
     fault("state")
     part.replace(slot / STATE)
     fault("done")
+
+
+def spare(folder: Path) -> None:
+    """Remove the slot that is not the newest, to free its bytes."""
+    newest = _newest(folder)
+    if newest is not None:
+        shutil.rmtree(folder / (SLOTS[1] if newest[0] == SLOTS[0] else SLOTS[0]), ignore_errors=True)
 
 
 def load(folder: Path, warn: Callable[[str], None] = ignore) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

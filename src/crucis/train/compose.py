@@ -11,7 +11,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from .evaluate import Head
-from .modes import autocast
+from .modes import HALF, autocast
+from .scaling import Scaling
 from .settings import Settings
 
 Step = Callable[[Tensor, Tensor, float], None]
@@ -49,9 +50,18 @@ def right(head: Head, soft: bool) -> Callable[[Tensor, Tensor], Tensor]:
     return hard
 
 
-def tail(optimiser: Optimizer, params: list[nn.Parameter], settings: Settings, average: list[Tensor] | None) -> Tail:
-    """What follows the gradient, in order: clip, update, forget the gradient, running average."""
-    out: Tail = []
+def tail(
+    optimiser: Optimizer,
+    params: list[nn.Parameter],
+    settings: Settings,
+    average: list[Tensor] | None,
+    check: Tail | None = None,
+    scaling: Scaling | None = None,
+) -> Tail:
+    """What follows the gradient, in order: take the scale out, check, clip, update, forget the gradient, running
+    average. `check` may raise `reacting.Skipped`, and nothing after it happens."""
+    out: Tail = [] if scaling is None else [lambda: scaling.scaler.unscale_(optimiser)]
+    out += check or []
     if settings.clip is not None:
         limit = settings.clip
         out.append(lambda: torch.nn.utils.clip_grad_norm_(params, limit, foreach=True))
@@ -60,7 +70,7 @@ def tail(optimiser: Optimizer, params: list[nn.Parameter], settings: Settings, a
         for param in params:
             param.grad = None
 
-    out += [optimiser.step, forget]
+    out += [optimiser.step, forget] if scaling is None else [lambda: scaling.update(optimiser), forget]
     if average is not None:
         weight, live = 1 - (settings.ema or 0.0), [param.detach() for param in params]
         out.append(lambda: torch._foreach_lerp_(average, live, weight))
@@ -78,15 +88,19 @@ def compose(
     losses: list[Tensor],
     hits: list[Tensor],
     term: Term | None = None,
+    *,
+    chunks: int = 1,
+    scaling: Scaling | None = None,
 ) -> Step:
-    """The step `(x, y, learning rate)`. It appends the batch's mean loss and its right answers to `losses` and `hits`;
-    nothing is read from the device."""
+    """The step `(x, y, learning rate)`, in `chunks` chunks. It appends the batch's mean loss and its right answers to
+    `losses` and `hits`; nothing is read from the device."""
     loss_of, right_of = criterion(settings, head), right(head, soft)
-    cast, groups = settings.precision == "bf16", optimiser.param_groups
-    chunks, parts = settings.accumulate, settings.batch // settings.accumulate
+    precision, groups = settings.precision, optimiser.param_groups
+    cast, parts = precision in HALF, settings.batch // chunks
+    backward = Tensor.backward if scaling is None else scaling.backward
 
     def passed(x: Tensor) -> Tensor:
-        with autocast("bf16", device):
+        with autocast(precision, device):
             return forward(x)
 
     run = passed if cast else forward
@@ -100,7 +114,7 @@ def compose(
     def plain(x: Tensor, y: Tensor, rate: float) -> None:
         logits = run(x)
         loss = loss_of(logits, y)
-        loss.backward()
+        backward(loss)
         losses.append(loss.detach())
         hits.append(right_of(logits, y))
         finish(rate)
@@ -111,7 +125,7 @@ def compose(
             part = slice(k * parts, (k + 1) * parts)
             logits = run(x[part])
             loss = loss_of(logits, y[part]) / chunks
-            loss.backward()
+            backward(loss)
             sums.append(loss.detach())
             rights.append(right_of(logits, y[part]))
         losses.append(torch.stack(sums).sum())
@@ -120,7 +134,7 @@ def compose(
 
     if term is not None:
         return _extended(run, loss_of, right_of, term, [slice(k * parts, (k + 1) * parts) for k in range(chunks)],
-                         losses, hits, finish)  # fmt: skip
+                         losses, hits, finish, backward)  # fmt: skip
     return plain if chunks == 1 else chunked
 
 
@@ -133,6 +147,7 @@ def _extended(
     losses: list[Tensor],
     hits: list[Tensor],
     finish: Callable[[float], None],
+    backward: Callable[[Tensor], Any],
 ) -> Step:
     """A step whose loss has a further term."""
 
@@ -141,7 +156,7 @@ def _extended(
         for part in chunks:
             logits = run(x[part])
             loss = loss_of(logits, y[part]) / len(chunks)
-            (loss + term(run, x[part], logits) / len(chunks)).backward()
+            backward(loss + term(run, x[part], logits) / len(chunks))
             sums.append(loss.detach())
             rights.append(right_of(logits, y[part]))
         losses.append(torch.stack(sums).sum())

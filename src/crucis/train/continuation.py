@@ -18,6 +18,7 @@ from .settings import Settings, resolve
 #: What a continuation does not take over from the training before it, unless it is asked to.
 FRESH: Mapping[str, Any] = {
     "schedule": "constant", "warmup": 0.0, "ema": None, "select": None, "patience": None, "head": "shared",
+    "watch": {},
     "warmup_from": None, "warmup_shape": "linear", "rate_every": "step", "weight_decay_end": None,
     "ema_warmup": False, "ema_every": 1, "ema_statistics": False,
 }  # fmt: skip

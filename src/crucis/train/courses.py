@@ -52,11 +52,11 @@ def _rise(settings: Settings, k: int, warm: int) -> float:
 def decays(settings: Settings) -> list[float] | None:
     """The strength of weight decay at every step k of n, from start to end, or None if it does not change.
 
-    end + (start - end) (1 + cos(pi k / n)) / 2 or start + (end - start) k / n; the end itself is reached at k = n.
+    start + (end - start) (1 - cos(pi k / n)) / 2 or start + (end - start) k / n; the end itself is reached at k = n.
     """
     start, end, total = settings.weight_decay, settings.weight_decay_end, settings.total_steps
     if end is None:
         return None
     if settings.weight_decay_schedule == "linear":
         return [start + (end - start) * k / total for k in range(total)]
-    return [end + (start - end) * (1 + math.cos(math.pi * k / total)) / 2 for k in range(total)]
+    return [start + (end - start) * (1 - math.cos(math.pi * k / total)) / 2 for k in range(total)]

@@ -22,6 +22,10 @@ SMALL = 1 << 26
 class Feed:
     """The training split as a sequence of batches.
 
+    With `settings.repeats` R, an epoch's order is the first n / R examples of its permutation, each R times in a row
+    (repeated augmentation: E. Hoffer et al., Augment your batch, 2020, arXiv:1901.09335; M. Berman et al., MultiGrain,
+    2019, arXiv:1902.05509; as DeiT's sampler over all processes).
+
     `names` is seed, verb and depth, with which the name of every stream begins. Streams: `order/EPOCH` for the
     permutation, `augment/EPOCH` for the parameters of all augmentations. `rows` are those that a rank among several
     wants of each batch; what is drawn does not depend on it.
@@ -31,6 +35,7 @@ class Feed:
         self, split: Resident, settings: Settings, names: tuple[int, str, int], rows: slice = slice(None)
     ) -> None:
         self.split, self.size, self.names, self.rows = split, settings.batch, names, rows
+        self.repeats = settings.repeats
         self.pipeline = Pipeline([chosen.load("augment")(**chosen.params) for chosen in settings.augment])
         self.soft = any(step.kind == "mix" for step in self.pipeline.steps)
         self._rows = None if self.pipeline else normalised(split)
@@ -38,9 +43,12 @@ class Feed:
         self._batch: Batch | None = None
 
     def order(self, epoch: int) -> Tensor:
-        """The permutation of an epoch, int64 (n,) on the device."""
+        """The examples of an epoch in order, int64 (n,) on the device: a permutation, or a part of it repeated."""
         source = streams.generator(*self.names, "order", epoch)
-        return torch.randperm(self.split.n, generator=source).to(self.split.device)
+        order = torch.randperm(self.split.n, generator=source)
+        if self.repeats > 1:
+            order = order.repeat_interleave(self.repeats)[: self.split.n]
+        return order.to(self.split.device)
 
     def epoch(self, epoch: int) -> Batch:
         """The function from a batch's place in the epoch to (x, y); draws once per epoch."""

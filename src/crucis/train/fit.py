@@ -6,6 +6,7 @@ import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,8 @@ from .evaluate import Sheet
 from .modes import modes
 from .profiling import Profile
 from .ranks import Pace, shared_state
+from .reacting import Return, is_full
+from .recomputing import recomputed
 from .run import Job, Run, untrained
 from .settings import DROPPED_WORTH_SAYING
 
@@ -48,6 +51,7 @@ class Fitted:
         files: files left in `ctx.out`, name -> role.
         notes: circumstances: seconds, examples dropped, steps at which the run was resumed, what was done (`trained`).
         diverged: why there is no model.
+        reactions: what was done about what went wrong, in order.
     """
 
     model: nn.Module | None
@@ -60,6 +64,7 @@ class Fitted:
     files: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     diverged: Divergence | None = None
+    reactions: tuple[dict[str, Any], ...] = ()
 
 
 def result(fitted: Fitted) -> Result:
@@ -67,8 +72,12 @@ def result(fitted: Fitted) -> Result:
     if fitted.diverged is not None:
         why = fitted.diverged
         notes = {**fitted.notes, "diverged_at": why.step, "last_good": why.last_good}
-        return Result("diverged", reason=Reason("loss_not_finite", str(why)), notes=notes)
-    return Result(values=fitted.values, uncertainty=fitted.uncertainty, files=fitted.files, notes=fitted.notes)
+        reason = Reason("loss_not_finite", str(why))
+        return Result("diverged", reason=reason, notes=notes, reactions=why.reactions)
+    return Result(
+        values=fitted.values, uncertainty=fitted.uncertainty, files=fitted.files, notes=fitted.notes,
+        reactions=fitted.reactions,
+    )  # fmt: skip
 
 
 def fit(
@@ -98,19 +107,38 @@ def fit(
         run = Run(job, ctx, lambda: _beat(run, cadence))
         keeper = Keeper(run, cadence, label, fault)
         keeper.resume()
-        step = run.step()
-        if job.profile:
-            run.profile = Profile(run)
-            step = run.profile.attach(step)
-        if run.position == 0:
-            with streams.borrowed(run.stream):
-                run.mark()
-        while run.position < run.end:
-            with streams.borrowed(run.stream):
-                _drive(run, step, keeper.due)
-            if run.position < run.end:
-                keeper.look_up()
-        return finish(run, label, begun, keeper.resumed)
+        try:
+            with recomputed(run.model) if job.resolved.checkpointing else nullcontext():
+                _train(run, keeper)
+            fitted = finish(run, label, begun, keeper.resumed)
+        finally:
+            run.alerts.close()
+        fitted.reactions = run.guard.listed
+        return fitted
+
+
+def _train(run: Run, keeper: Keeper) -> None:
+    """From where the run stands to its end."""
+    run.profile = Profile(run) if run.job.profile else None
+    step = _step(run)
+    if run.position == 0:
+        with streams.borrowed(run.stream):
+            run.mark()
+        run.guard.keep()
+    while run.position < run.end:
+        with streams.borrowed(run.stream):
+            _drive(run, step, keeper.due)
+        if run.guard.settle():
+            step = _step(run)
+        if run.position < run.end:
+            keeper.look_up()
+    run.guard.flush()
+
+
+def _step(run: Run) -> Step:
+    """The composed step, with clocks around it if a profile was asked for."""
+    made = run.step()
+    return made if run.profile is None else run.profile.over(made)
 
 
 def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
@@ -120,15 +148,25 @@ def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
         i = run.position
         batch, first = run.feed.epoch(i // per_epoch), i - i % per_epoch
         until, up = run.marks[bisect_right(run.marks, i)], False
-        while i < until and not up:
-            step(*batch(i - first), rates[i])
-            i += 1
-            up = due(i)
+        try:
+            while i < until and not up:
+                step(*batch(i - first), rates[i])
+                i += 1
+                up = due(i)
+        except (RuntimeError, MemoryError) as error:  # torch's own error of exhausted memory is a RuntimeError
+            if not is_full(error):
+                raise
+            run.position, run.guard.trouble = i, error
+            return
         run.position = i
-        run.fold()
-        if i == until:
-            run.mark()
-        if up:
+        try:
+            run.fold()
+            if i == until:
+                run.mark()
+        except (Divergence, Return) as error:
+            run.guard.trouble = error
+            return
+        if up or run.guard.due:
             return
 
 
@@ -176,9 +214,15 @@ class Keeper:
             Stopped: after the save.
         """
         run, stop, save = self.run, self.run.ctx.stopping(), self.cadence.wants_save()
+        run.alerts.glance(run.position)
+        save = save or run.alerts.save
         if self.pace:
             stop, save = self.pace.agree(run.position, stop, save)
         self.tend(stop or save)
+        run.alerts.save = False
+        if run.alerts.spare:
+            checkpoint.spare(self.folder)
+            run.alerts.spare = False
         if stop:
             raise Stopped(f"stopped after optimiser step {run.position} of {run.settings.total_steps}; saved")
 
@@ -244,6 +288,8 @@ def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
     notes["trained"] = account(run)
     if run.profile is not None:
         notes["profile"] = run.profile.told()
+    if run.guard.listed:
+        notes["reactions"] = list(run.guard.listed)
     if settings.dropped > DROPPED_WORTH_SAYING * settings.n_train:
         notes["dropped"] = f"{settings.dropped} of {settings.n_train} examples of each epoch's order fill no batch"
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)

@@ -10,6 +10,9 @@ import torch
 
 from ..errors import Refusal
 
+#: Precisions of the forward pass over weights in fp32.
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 _NO_DETERMINISTIC_FORM = "does not have a deterministic implementation"
 
 
@@ -66,7 +69,7 @@ def _write(state: tuple[Any, ...]) -> None:
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
-    """The context of a forward pass: bf16 autocast over fp32 weights, or nothing."""
-    if precision == "bf16":
-        return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
+    """The context of a forward pass: bf16 or fp16 autocast over fp32 weights, or nothing."""
+    if precision in HALF:
+        return torch.autocast(torch.device(device).type, dtype=HALF[precision])
     return nullcontext()

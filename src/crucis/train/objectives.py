@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,10 @@ from torch.optim import Optimizer
 from ..data.augmenting import Augmentation
 from .backbone import Backbone
 from .compose import Step, Tail
+from .scaling import Scaling
+
+if TYPE_CHECKING:
+    from .run import Job
 
 
 class Seen(NamedTuple):
@@ -82,21 +86,27 @@ class Objective(ABC):
         return {}
 
 
-#: Makes the objective of a run from its network (on its device), its settings and the shape of an example.
-Maker = Callable[[nn.Module, Any, tuple[int, ...]], Objective]
+#: Makes the objective of a run from its network, which is on its device, and its job.
+Maker = Callable[[nn.Module, "Job"], Objective]
 
 
 def composed(
-    objective: Objective, optimiser: Optimizer, after: Tail, losses: list[Tensor], totals: list[Tensor]
+    objective: Objective,
+    optimiser: Optimizer,
+    after: Tail,
+    losses: list[Tensor],
+    totals: list[Tensor],
+    scaling: Scaling | None = None,
 ) -> Step:
     """The step `(seen, labels, learning rate)`. It appends the loss to `losses` and the vector of the objective's
     totals to `totals`; nothing is read from the device."""
     groups, names = optimiser.param_groups, objective.totals
+    backward = Tensor.backward if scaling is None else scaling.backward
 
     def step(seen: Any, _: Tensor, rate: float) -> None:
         found = objective.loss(seen)
         loss = found["loss"]
-        loss.backward()
+        backward(loss)
         losses.append(loss.detach())
         totals.append(torch.stack([found[name].detach().float() for name in names]) if names else loss.new_zeros(0))
         for group in groups:

@@ -16,6 +16,7 @@ from ..nets.weights import save_weights
 from . import monitor
 from .evaluate import evaluation_mode
 from .modes import autocast
+from .readings import after_row
 from .seeing import Seeing
 
 if TYPE_CHECKING:
@@ -31,6 +32,16 @@ class Found:
 
     columns: dict[str, float]
     n: int
+
+    @property
+    def loss(self) -> float:
+        """On the validation split."""
+        return self.columns["loss"]
+
+    @property
+    def accuracy(self) -> float:
+        """Of the nearest neighbours: what a schedule that looks at accuracies looks at."""
+        return self.columns["knn_accuracy"]
 
     def published(self) -> dict[str, float]:
         """What the record of a checkpoint holds beside its step."""
@@ -87,13 +98,17 @@ def row(run: Run, step: int) -> None:
     if not np.isfinite(found.columns["loss"]):
         raise Divergence("the validation loss is not finite", step, float(run.folded[-1][0][-1]))
     run.found = found
-    losses, *totals = np.concatenate(run.folded, axis=1)
+    whole = np.concatenate(run.folded, axis=1)
+    losses, *totals = whole[:-1] if run.wants_norm else whole
     run.folded = []
+    if not losses.size:
+        raise Divergence("every step since the evaluation before was skipped", step)
     run.rows.append({
         "step": step, "epoch": step / run.settings.steps_per_epoch, "train_loss": float(losses.mean()),
         **{f"train_{name}": float(values.mean()) for name, values in zip(run.objective.totals, totals, strict=True)},
         **found.columns, "lr": run.rates[step - 1],
     })  # fmt: skip
+    after_row(run, whole, found)
 
 
 @dataclass(frozen=True)

@@ -73,17 +73,23 @@ class Profile:
         self.whole: dict[bool, list[float]] = {True: [], False: []}  # with phases or not -> seconds of steps
         self.warm: dict[bool, int] = {True: 0, False: 0}  # how many of them were made first
         self.hooks: list[Any] = []
-
-    def attach(self, step: Step) -> Step:
-        """The step with clocks around it; the run's feed and network get theirs as well."""
-        run = self.run
-        run.feed.epoch = self._epoch(run.feed.epoch)  # type: ignore[method-assign, assignment]
+        self.feed: Any = None  # the feed that has clocks: a reaction may give the run another one
+        self.optimiser: Any = None
         if run.objective is not None:
             run.objective.loss = self._between(run.objective.loss)  # type: ignore[method-assign, assignment]
         elif not run.settings.compile:
             self.hooks.append(run.model.register_forward_pre_hook(lambda *_: self._forward(True)))
             self.hooks.append(run.model.register_forward_hook(lambda *_: self._forward(False)))
-        self.hooks.append(run.optimiser.register_step_pre_hook(lambda *_: self._updating()))
+
+    def over(self, step: Step) -> Step:
+        """The step with clocks around it; the run's feed and optimiser get theirs as well, once."""
+        run = self.run
+        if self.feed is not run.feed:
+            run.feed.epoch = self._epoch(run.feed.epoch)  # type: ignore[method-assign, assignment]
+            self.feed = run.feed
+        if self.optimiser is not run.optimiser:
+            self.hooks.append(run.optimiser.register_step_pre_hook(lambda *_: self._updating()))
+            self.optimiser = run.optimiser
 
         def timed(x: Any, y: Any, rate: float) -> None:
             if self.now is not None:

@@ -147,6 +147,13 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
     dist.destroy_process_group()
 
 
+def board() -> dist.Store:
+    """Where rank 0 may leave word for the others, who wait there as long as it takes and not within an exchange."""
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=PATIENCE_S))
+    return dist.PrefixStore("crucis", store)
+
+
 # -- gradients ----------------------------------------------------------------------------------------------------
 
 

@@ -7,13 +7,13 @@ written beside a recipe wins; where each value came from is kept for the record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import did_you_mean
-from ..lengths import Length
+from . import refit
 from .published import facts, scaling
 from .published.references import known
 from .published.translate import Translation, translate
@@ -21,6 +21,8 @@ from .settings import SettingsError
 
 _FOLDER = Path(__file__).parent / "recipes"
 _RULES = {"linear": 1.0, "square_root": 0.5}
+#: What a study calls a parameter.
+_WRITTEN = {"length": "for"}
 
 
 def house_names() -> tuple[str, ...]:
@@ -104,13 +106,21 @@ def line(name: str) -> str:
 def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Parameters of a run that names a recipe, and where each came from.
 
-    If `batch` is written and `lr` is not, the recipe's learning rate is scaled by the recipe's own rule.
+    If `batch` is written and `lr` is not, the recipe's learning rate is scaled by the recipe's own rule. At another
+    length, batch or rate, the other parameters of a published recipe are fitted as `refit` says.
+
+    Raises:
+        SettingsError: no such recipe; a part that the trainer cannot express; a parameter that the sources leave open
+            and that is not written.
 
     Returns:
         parameters (the recipe's, replaced by what is written), and per parameter `recipe: NAME`, `written`,
         `adapted from VALUE` (written over a differing value of the recipe) or `scaled from ...`.
     """
     made = published(name)
+    lost = asked(name, written)
+    if lost:
+        raise SettingsError("recipe", lost)
     base = recipe(name) if made is None else made.params
     params, origin = {**base, **written}, dict.fromkeys(base, f"recipe: {name}")
     if made is not None:
@@ -119,37 +129,30 @@ def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], 
         differs = key in base and base[key] != value
         origin[key] = f"adapted from {base[key]} (recipe: {name})" if differs else "written"
     if made is not None:
-        _fit_length(made, params, origin, written)
+        refit.fit(made, params, origin, written)
     rule = _read(name).get("scaling", "none") if made is None else scaling.rule(made.recipe).replace(" ", "_")
-    if rule == "none" and "batch" in written and "lr" not in written and params["batch"] != base["batch"]:
+    batch, own = params.get("batch"), base.get("batch", params.get("batch"))
+    if rule == "none" and "batch" in written and "lr" not in written and batch != own:
         origin["lr"] += f"; unchanged at batch {params['batch']}, since the recipe gives no rule for it"
-    if rule in _RULES and "lr" not in written and params["batch"] != base["batch"]:
-        ratio = params["batch"] / base["batch"]
-        params["lr"] = base["lr"] * ratio ** _RULES[rule]
-        origin["lr"] = f"scaled from {base['lr']} at batch {base['batch']} ({rule.replace('_', ' ')} rule)"
+    if rule in _RULES and "lr" not in written and batch != own:
+        params["lr"] = base["lr"] * (params["batch"] / base["batch"]) ** _RULES[rule]
+        origin["lr"] = f"scaled from {base['lr']} at batch {own} ({rule.replace('_', ' ')} rule)"
+    if made is not None:
+        refit.fit_rate(made, params, origin, written)
     return params, origin
 
 
-def _fit_length(made: Translation, params: dict[str, Any], origin: dict[str, str], written: Mapping[str, Any]) -> None:
-    """Under another length, milestones and warm-up stay where they are as shares of the training."""
-    own = made.params["length"]
-    if "length" not in written or str(written["length"]) == own:
-        return
-    schedule = made.params["schedule"]
-    if "schedule" not in written and isinstance(schedule, Mapping) and "multi_step" in schedule:
-        at = schedule["multi_step"]["at"]  # facts give milestones in the unit of the length
-        shares = [_share(moment, own) for moment in at]
-        params["schedule"] = {"multi_step": {**schedule["multi_step"], "at": shares}}
-        origin["schedule"] = f"adapted from {', '.join(at)} of {own}: the same shares of {written['length']}"
-    if "warmup" not in written and not made.params["warmup"].startswith("0 "):
-        warmup = made.params["warmup"]
-        if Length.parse(warmup).unit == Length.parse(own).unit:
-            params["warmup"] = _share(warmup, own)
-            origin["warmup"] = f"adapted from {warmup} of {own}: the same share of {written['length']}"
-        else:
-            origin["warmup"] += f"; unchanged under a length of {written['length']}"
+def asked(name: str, written: Collection[str]) -> str | None:
+    """What a study must write beside a recipe, since no source gives it, in a sentence; None if nothing is left open.
 
-
-def _share(moment: str, whole: str) -> str:
-    """`32000 steps` of `64000 steps` is `50%`."""
-    return f"{100 * Length.parse(moment).count / Length.parse(whole).count:.10g}%"
+    Raises:
+        SettingsError: no such recipe or reference.
+    """
+    made = translated(name)
+    lost = {} if made is None else {_WRITTEN.get(k, k): why for k, why in made.open.items() if k not in written}
+    if not lost:
+        return None
+    listed = "; ".join(f"{key} ({why})" for key, why in lost.items())
+    keys = [f"{key}:" for key in lost]
+    together = f"{', '.join(keys[:-1])} and {keys[-1]}" if len(keys) > 1 else keys[0]
+    return f"{name} leaves open what a training needs: {listed}. Write {together} beside it"

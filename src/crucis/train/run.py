@@ -21,7 +21,8 @@ from ..data.dataset import Dataset
 from ..errors import Divergence
 from ..nets.weights import restore, save_weights
 from ..records import Context, Result
-from . import pretraining
+from . import pretraining, watching
+from .alerts import Alerts
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
 from .feed import Feed
@@ -31,6 +32,10 @@ from .groups import trained
 from .modes import autocast
 from .objectives import Maker, Objective, composed
 from .ranks import Ranks, averager, pack_stream, unpack_stream
+from .reacting import Guard, needs_norm
+from .reacting import Scored as Published
+from .readings import after_row
+from .scaling import Scaling
 from .seeing import Seeing
 from .settings import Settings, SettingsError
 from .synced import synchronise
@@ -63,6 +68,7 @@ class Job:
         objective: makes what is minimised in place of cross-entropy, around the network (see `objectives`); its draws
             come from the stream `objective`.
         ranks: this process among those that train together; None trains alone.
+        tell: rules that only tell, beside those of the settings (see `watching.telling`).
         profile: note where the time goes; changes no number.
     """
 
@@ -81,6 +87,7 @@ class Job:
     term: Callable[[nn.Module], Term] | None = None
     objective: Maker | None = None
     ranks: Ranks | None = None
+    tell: Mapping[str, Any] = field(default_factory=dict)
     profile: bool = False
 
     @property
@@ -135,13 +142,16 @@ class Run:
         )
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
-        self.rates = [settings.lr * factor for factor in settings.multipliers()]
+        self.base = [settings.lr * factor for factor in settings.multipliers()]
+        self.rates = [*self.base]
+        self.adapting = settings.adapting()
         self.decays = settings.decays()
         self.count = Count()
         self.position, self.end = 0, settings.total_steps
         self.losses: list[Tensor] = []
         self.hits: list[Tensor] = []
-        self.folded: list[np.ndarray] = []  # losses and hits since the last row, read from the device
+        self.norms: list[Tensor] = []
+        self.folded: list[np.ndarray] = []  # losses and hits (and norms) since the last row, read from the device
         self.rows: list[dict[str, float]] = []
         self.probes: dict[int, dict[str, float]] = {}
         self.best: dict[str, Any] = {"step": 0, "value": None, "waited": 0}
@@ -151,6 +161,10 @@ class Run:
         self.profile: Profile | None = None
         self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
         self.marks = self._marks()
+        rules = (*settings.watch, *watching.rules(job.tell))
+        self.wants_norm = needs_norm(rules)
+        self.scaling = Scaling(device) if settings.precision == "fp16" else None
+        self.guard, self.alerts = Guard(self), Alerts(rules if ranks is None or ranks.first else (), ctx, device)
 
     def _model(self) -> nn.Module:
         job = self.job
@@ -171,7 +185,7 @@ class Run:
         if job.objective is None:
             return None
         with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, settings, tuple(job.data.shape))
+            made = job.objective(self.model, job)
         made.total = settings.total_steps
         made.cast = lambda: autocast(settings.precision, job.device)
         if made.teacher is not None:
@@ -198,16 +212,27 @@ class Run:
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
-        after, settings = [*before, *tail(self.optimiser, live, self.settings, average), *behind], self.settings
+        settings, scaling = self.settings, self.scaling
+        checks = self.guard.check(live, self.wants_norm)
+        after = [*before, *tail(self.optimiser, live, settings, average, checks, scaling), *behind]
         if self.objective is not None:
-            return composed(self.objective, self.optimiser, after, self.losses, self.hits)
+            step = composed(self.objective, self.optimiser, after, self.losses, self.hits, scaling)
+            return self.guard.wrap(step, live)
         if self.ranks:
             after, settings = [averager(live, self.ranks), *after], self.ranks.local(settings)
         term = None if self.job.term is None else self.job.term(self.model)
-        return compose(
+        step = compose(
             forward, settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
-            self.losses, self.hits, term,
+            self.losses, self.hits, term, chunks=self.guard.chunks, scaling=scaling,
         )  # fmt: skip
+        return self.guard.wrap(step, live)
+
+    def retime(self) -> None:
+        """The rates of the steps, from the schedule and what was cut during the run."""
+        rates = [*self.base]
+        for start, factor in [*(self.adapting.cuts if self.adapting else []), *self.guard.cuts]:
+            rates[int(start) :] = [rate * factor for rate in rates[int(start) :]]
+        self.rates[:] = rates
 
     def fold(self) -> None:
         """Read losses and hits since the last call (one synchronisation).
@@ -218,26 +243,30 @@ class Run:
         if not self.losses:
             return
         losses, hits = torch.stack(self.losses).double(), torch.stack(self.hits).double()
-        self.losses.clear()
-        self.hits.clear()
+        norms = torch.stack(self.norms).double().cpu().numpy() if self.norms else None
+        for values in (self.losses, self.hits, self.norms):
+            values.clear()
         if self.ranks:
             losses, hits = self.ranks.totals(losses, hits)
-        self.absorb(losses.cpu().numpy(), hits.cpu().numpy())
+        self.absorb(losses.cpu().numpy(), hits.cpu().numpy(), norms)
 
-    def absorb(self, losses: np.ndarray, hits: np.ndarray) -> None:
+    def absorb(self, losses: np.ndarray, hits: np.ndarray, norms: np.ndarray | None = None) -> None:
         """Take over the losses and hits of the steps up to `position`, float64 (k,) each; with an objective, its totals
-        (k, m) in place of hits.
+        (k, m) in place of hits; `norms` of the gradients, if rules ask for them.
 
         Raises:
             Divergence: see `fold`.
         """
-        bad = np.flatnonzero(~np.isfinite(losses))
+        made = self.guard.sift(self.position, len(losses))
+        bad = np.flatnonzero(~np.isfinite(losses) if made is None else ~np.isfinite(losses) & made)
         if bad.size:
             first = self.position - len(losses) + int(bad[0]) + 1
-            good = losses[: bad[0]] if bad[0] else (self.folded[-1][0] if self.folded else losses[:0])
+            sound = losses[: bad[0]] if made is None else losses[: bad[0]][made[: bad[0]]]
+            good = sound if sound.size else (self.folded[-1][0] if self.folded else losses[:0])
             last = float(good[-1]) if good.size else (self.rows[-1]["train_loss"] if self.rows else None)
             raise Divergence("the training loss is not finite", first, last)
-        self.folded.append(np.vstack([losses, hits.T]))
+        whole = np.vstack([losses, hits.T] if norms is None else [losses, hits.T, norms])
+        self.folded.append(whole if made is None else whole[:, made])
 
     # -- marks ---------------------------------------------------------------------------------------------------
 
@@ -275,6 +304,8 @@ class Run:
         due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.settings.total_steps)
         if due:
             self._row(step)
+            if self.rows and self.rows[-1]["step"] == step:  # a reaction may have gone back before it
+                self.ctx.note("eval", **self.rows[-1])  # for those who watch; the record says it again
         if step in self.job.probe_at and self.job.probe is not None:
             with self.aside("probe", step), evaluation_mode(self.network):
                 found = self.job.probe(self.network)
@@ -286,7 +317,10 @@ class Run:
             if scores is None:
                 with self.aside("publish", step):
                     scores = self.scores(self.validation) if self.objective is None else pretraining.evaluate(self)
-            self._publish(self.job.publish[step], step, self.network, scores)
+            if self.guard.keeps:  # it may still turn out that the run goes back to before it
+                self.guard.wait(step, self.network, scores)
+            else:
+                self._publish(self.job.publish[step], step, self.network, scores)
 
     def aside(self, purpose: str, step: int) -> Any:
         """Draws in this block come from elsewhere, so that the run goes on as if the block were not there."""
@@ -299,14 +333,17 @@ class Run:
         scores = self.last = self.scores(self.validation)
         if not np.isfinite(scores.loss):
             raise Divergence("the validation loss is not finite", step, float(self.folded[-1][0][-1]))
-        losses, hits = np.concatenate(self.folded, axis=1)
+        whole = np.concatenate(self.folded, axis=1)
+        losses, hits = whole[:2]
         self.folded = []
+        if not losses.size:
+            raise Divergence("every step since the evaluation before was skipped", step)
         self.rows.append({
             "step": step, "epoch": step / self.settings.steps_per_epoch, "train_loss": float(losses.mean()),
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
-        self.ctx.note("eval", **self.rows[-1])
+        after_row(self, whole, scores)
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))
 
@@ -328,7 +365,7 @@ class Run:
         if self.settings.patience is not None and self.best["waited"] >= self.settings.patience:
             self.end = step
 
-    def _publish(self, key: str, step: int, weights: Any, scores: Scores | pretraining.Found) -> None:
+    def _publish(self, key: str, step: int, weights: Any, scores: Published) -> None:
         folder = self.ctx.scratch / f"publish-{step}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -336,6 +373,10 @@ class Run:
         values = {"step": step, **scores.published()}
         self.ctx.publish(key, folder, Result(values=values, files={"model.safetensors": "model"}))
         shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(self, step: int, weights: Mapping[str, Tensor], scores: Published) -> None:
+        """Publish a checkpoint that waited."""
+        self._publish(self.job.publish[step], step, weights, scores)
 
     def publish_best(self) -> None:
         """Commit the best checkpoint, known only at the end; ties go to the earlier step."""
@@ -390,7 +431,10 @@ class Run:
         }  # fmt: skip
         if self.ranks:
             plain["streams"] = [text.decode() for text in self.ranks.collect(pack_stream(self.stream))]
-        return tensors, plain
+        guard, own = self.guard.state()
+        plain |= {"guard": own, "adapting": self.adapting and self.adapting.state()}
+        plain["scaling"] = self.scaling and self.scaling.state()
+        return tensors | guard, plain
 
     def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Go on from a state. Optimiser state takes the strides of its parameter: fused optimisers walk both in memory
@@ -430,6 +474,13 @@ class Run:
             int(step): {name: float.fromhex(value) for name, value in found.items()}
             for step, found in plain["probes"].items()
         }
+        if "guard" in plain:  # not in a state that the guard itself goes back to
+            self.guard.take(tensors, plain["guard"])
+        if self.scaling is not None:
+            self.scaling.take(plain["scaling"])
+        if self.adapting is not None:
+            self.adapting.take(plain["adapting"])
+        self.retime()
 
 
 def _beside(param: Tensor, value: Tensor, fused: bool) -> Tensor:

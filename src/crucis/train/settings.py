@@ -15,9 +15,12 @@ from .. import shelf
 from ..errors import CrucisError, did_you_mean
 from ..lengths import Length
 from . import courses
+from .adapting import Adapting
+from .watching import Rule, WatchError, rules
 
 METRICS = ("accuracy", "loss")
-PRECISIONS = ("fp32", "tf32", "bf16")
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+ON_NOT_FINITE = ("stop", "skip", "lower_lr")
 DECAY_ON = ("weights", "all", "all_but_norm", "conv")
 #: Above this share of the training examples, those that do not fill a last batch are mentioned in the record.
 DROPPED_WORTH_SAYING = 0.01
@@ -72,6 +75,7 @@ class Settings:
         n_train: examples of the training split.
         batch: examples of one optimiser step, also when `accumulate` splits it into chunks.
         per_epoch, total_steps, evaluate_every, warmup_steps: optimiser steps.
+        repeats: times that an example stands in an epoch's order.
         weight_decay_end: what the strength becomes, or None if it does not change.
         dropped: examples of an epoch's order that fill no batch.
     """
@@ -103,11 +107,16 @@ class Settings:
     precision: str
     compile: bool
     augment: tuple[Choice, ...]
+    repeats: int
     select: str | None
     patience: int | None
     evaluate_every: int
     head: str
     dropped: int
+    checkpointing: bool = False
+    on_not_finite: str = "stop"
+    on_memory: str = "stop"
+    watch: tuple[Rule, ...] = ()
 
     def multipliers(self) -> list[float]:
         """The schedule with its warm-up, as one factor of `lr` per optimiser step. Torch-free."""
@@ -116,6 +125,11 @@ class Settings:
     def decays(self) -> list[float] | None:
         """The strength of weight decay at every optimiser step, or None if it does not change. Torch-free."""
         return courses.decays(self)
+
+    def adapting(self) -> Adapting | None:
+        """The part of a schedule that goes on at evaluations (`AT_EVALUATIONS`, `adapt`), new; None if it has none."""
+        known = getattr(self.schedule.load("schedules"), "__globals__", {})
+        return Adapting(known["adapt"], self.schedule.params) if known.get("AT_EVALUATIONS") else None
 
 
 def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
@@ -128,7 +142,6 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         SettingsError: values that are out of range or exclude each other, with the parameter and a way out.
     """
     given = {**defaults(), **params}
-    _refuse_later_work(given)
     if n_train < 1:
         raise SettingsError("data", "the training split is empty")
     written = _number(given, "batch", 1)
@@ -157,10 +170,14 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         ema_statistics=bool(given["ema_statistics"]),
         precision=_one_of(given, "precision", PRECISIONS), compile=bool(given["compile"]),
         augment=tuple(_known(choice(item, "augment"), "augment", "augment") for item in given["augment"] or ()),
+        repeats=_number(given, "repeats", 1),
         select=None if given["select"] is None else _one_of(given, "select", METRICS),
         patience=None if given["patience"] is None else _number(given, "patience", 1),
         evaluate_every=max(1, _steps(given, "evaluate_every", per_epoch)),
         head=_one_of(given, "head", ("shared", "per_task")), dropped=n_train - per_epoch * batch,
+        checkpointing=_flag(given, "checkpointing"),
+        on_not_finite=_one_of(given, "on_not_finite", ON_NOT_FINITE),
+        on_memory=_one_of(given, "on_memory", ("stop", "halve_batch")), watch=_rules(given["watch"]),
     )  # fmt: skip
     _agree(settings)
     return settings
@@ -171,15 +188,17 @@ def defaults() -> dict[str, Any]:
     return {name: param.default for name, param in shelf.leaf("train", "supervised").params.items()}
 
 
-def _refuse_later_work(given: Mapping[str, Any]) -> None:
-    if given["precision"] == "fp16":
-        raise SettingsError("precision", "fp16 needs loss scaling, which is not offered yet; write bf16 or fp32")
-    if given["on_memory"] == "halve_batch":
-        raise SettingsError("on_memory", "halve_batch is not offered yet; write stop, or a smaller batch")
-    if given["on_memory"] != "stop":
-        raise SettingsError("on_memory", f"expected stop, got {given['on_memory']!r}")
-    if given.get("watch"):
-        raise SettingsError("watch", "reactions during training are not offered yet; leave it out")
+def _rules(watch: Any) -> tuple[Rule, ...]:
+    try:
+        return rules(watch)
+    except WatchError as error:
+        raise SettingsError("watch", str(error)) from None
+
+
+def _flag(given: Mapping[str, Any], name: str) -> bool:
+    if not isinstance(given[name], bool):
+        raise SettingsError(name, f"expected true or false, got {given[name]!r}")
+    return given[name]
 
 
 def _agree(settings: Settings) -> None:
@@ -187,6 +206,8 @@ def _agree(settings: Settings) -> None:
         raise SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")
     if settings.warmup_steps and settings.schedule.name == "one_cycle":
         raise SettingsError("warmup", "one_cycle has its own rise (its parameter 'rise'); write warmup: 0 beside it")
+    if settings.checkpointing and settings.compile:
+        raise SettingsError("checkpointing", "a compiled network decides itself what it computes twice; leave out one")
     if settings.warmup_shape == "constant" and settings.warmup_from is None:
         raise SettingsError("warmup_shape", "a constant warm-up needs its share of the rate; write warmup_from: 0.1")
     if settings.ema is None and (settings.ema_warmup or settings.ema_statistics or settings.ema_every != 1):
@@ -242,6 +263,11 @@ def _warmup(value: Any, per_epoch: int, total: int) -> int:
             raise SettingsError("warmup", f"a share lies between 0 and 1, got {value}; lengths are written '3 epochs'")
         return math.floor(share * total + 0.5)
     return min(total, _steps({"warmup": value}, "warmup", per_epoch))
+
+
+def steps_in(value: Any, per_epoch: int, total: int) -> int:
+    """Optimiser steps that a share of training or a length means, at most `total`."""
+    return _warmup(value, per_epoch, total)
 
 
 def _number(given: Mapping[str, Any], name: str, least: int) -> int:

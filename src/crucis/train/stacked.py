@@ -66,6 +66,11 @@ def why_not(jobs: Sequence[Job]) -> str | None:
             settings.weight_decay_end is not None or settings.ema_warmup or settings.ema_every != 1
         ),
         f"batches must be a multiple of {LINE}": settings.batch % LINE != 0,
+        "reactions and rules are decided run by run": (
+            settings.on_not_finite != "stop" or bool(settings.watch) or any(job.tell for job in jobs)
+        ),
+        "networks whose passes are computed twice are not stacked": settings.checkpointing,
+        "schedules that go on at evaluations are of one run": settings.adapting() is not None,
         "optimisers of one's own may look at all parameters together": settings.optimiser.entry is not None,
     }
     said = next((reason for reason, holds in checks.items() if holds), None)

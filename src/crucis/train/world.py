@@ -21,3 +21,9 @@ def check_world(settings: Settings, world: int) -> None:
         raise SettingsError("batch", text)
     if settings.compile:
         raise SettingsError("compile", "compiled networks train on one rank; leave out compile, or --ranks")
+    if settings.checkpointing:
+        raise SettingsError("checkpointing", "gradient checkpointing works on one rank; leave it out, or --ranks")
+    if settings.on_memory == "halve_batch":
+        raise SettingsError(
+            "on_memory", "ranks run out of memory one by one; write on_memory: stop, or leave out --ranks"
+        )

@@ -1,7 +1,8 @@
 """MLflow: one experiment per study, one run per step; a SQLite file in a folder, or any tracking address.
 
 Numbers are float64 in MLflow too. Names keep the letters, digits and `_ - . / : space` that MLflow allows; `%` becomes
-` percent`, any other character `:` and its code (`@` is `:40`). A parameter longer than MLflow takes is in the artifact `parameters.json`, with all the others.
+` percent`, any other character `:` and its code (`@` is `:40`). A parameter longer than MLflow takes is in the artifact
+`parameters.json`, with all the others.
 
 Source: the MLflow tracking interface, Zaharia et al. 2018, IEEE Data Eng. Bull. 41(4).
 """

@@ -34,7 +34,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from ...types import Leaf, Length, LengthOrShare
+from ...types import Leaf, Length, LengthOrShare, Watch
 from ..settings import resolve
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ COLUMNS = {
 AXES = {"share": ["50%", "75%", "90%", "95%", "99%"]}
 LIMITS = {
     "batch": "[1, 1000000]",
-    "lr": "(0, 2]",
+    "lr": "(0, 100]",
     "weight_decay": "[0, 10]",
     "weight_decay_end": "[0, 10]",
     "warmup_from": "[0, 1]",
     "label_smoothing": "[0, 1)",
     "clip": "(0, 1000000]",
     "accumulate": "[1, 10000]",
+    "repeats": "[1, 100]",
     "ema": "[0, 1)",
     "ema_every": "[1, 1000000]",
     "patience": "[1, 100000]",
@@ -104,11 +105,15 @@ def train(
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
     compile: bool = False,
     augment: list[Leaf] = [],  # noqa: B006 - a literal that is read, never changed
+    repeats: int = 1,
     select: Literal["accuracy", "loss"] | None = None,
     patience: int | None = None,
     evaluate_every: Length = "1 epochs",
     head: Literal["shared", "per_task"] = "shared",
     on_memory: Literal["stop", "halve_batch"] = "stop",
+    on_not_finite: Literal["stop", "skip", "lower_lr"] = "stop",
+    watch: Watch = {},  # noqa: B006 - a literal that is read, never changed
+    checkpointing: bool = False,
 ) -> Result:
     """Train `job.build()` (or `job.initial`) on `job.data`; the defaults are the house recipe `sgd-cosine`.
 
@@ -124,14 +129,20 @@ def train(
         clip: largest Euclidean norm of the whole gradient.
         accumulate: chunks that a batch is computed in; batch norm sees the chunks.
         ema: memory of the running average of the weights, per update; the average is what is evaluated and kept.
-        precision: of the arithmetic; fp16 is not offered yet.
+        precision: of the arithmetic; fp16 scales the loss.
         compile: compile the network (worth it for long runs only).
         augment: augmentations of the training images, applied in this order.
+        repeats: times that an example stands in an epoch, one after the other, each with its own augmentation; an
+            epoch keeps its length and holds that fraction of the examples (repeated augmentation).
         select: validation metric that decides which checkpoint is `best`.
         patience: evaluations without improvement of `select` after which training ends.
         evaluate_every: distance of evaluations on the validation split.
         head: `per_task` compares only the classes that the view keeps.
-        on_memory: reaction to exhausted device memory; halve_batch is not offered yet.
+        on_memory: what exhausted device memory does: a failure, or chunks of half the size (batch norm sees them).
+        on_not_finite: what a NaN or infinite loss does: end the training, leave the step out, or (`lower_lr`) go back
+            to the last good evaluation with half the rate, three times at most.
+        watch: rules `{condition: action}` over the running training; see docs/training.md.
+        checkpointing: keep only the inputs of the network's blocks and compute the rest again: less memory, same bits.
 
     Returns:
         Values of the columns above; files `model.safetensors` (the last weights) and `curve.npz`.

@@ -16,11 +16,26 @@ import numpy as np
 from ... import shelf
 from ..settings import Choice, Settings, resolve
 from .facts import Fact, said, sentence
+from .optimisation import COUPLING
 from .rates import Rates
 from .references import left_open
 from .translate import Translation
 
 OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
+#: Keys of facts beside the options of optimisers, and beside what a warm-up has.
+OPTIONS = (("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"), ("optimizer.eps", "eps"),
+           ("optimizer.alpha", "smoothing"), ("optimizer.dampening", "dampening"), ("optimizer.momentum_form", "form"),
+           ("optimizer.trust_coefficient", "trust_coefficient"))  # fmt: skip
+SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"),
+            ("schedule.min_lr", "floor"), ("schedule.decay_every", "every"),
+            ("schedule.staircase", "stairs"))  # fmt: skip
+WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
+          ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
+          ("schedule.cosine_starts_after_warmup", "warmup_joins"),
+          ("schedule.step_granularity", "rate_every"))  # fmt: skip
+DECAYS = {"all": "all parameters decay", "weights": "weights of two dimensions and more decay",
+          "all_but_norm": "all but normalising layers decay",
+          "conv": "weights of dense layers and of convolutions that are not depthwise decay"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,21 +83,28 @@ class _Audit:
         self.made, self.training, self.ours = made, training, training.settings
         self.ran: Mapping[str, Any] = training.ran or {}
         # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
-        self.theirs = resolve({**made.params, "batch": self.ours.batch}, self.ours.n_train)
+        # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
+        chosen = {name: self.ours.params[name] for name in made.open}
+        self.theirs = resolve({**chosen, **made.params, "batch": self.ours.batch}, self.ours.n_train)
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
         yield self._dataset()
         if "optimiser" in self.made.params:
             yield from self._optimiser()
+        elif "optimiser" in self.made.open:
+            yield self._line("optimizer.name", "optimiser", None, self._name())
         yield self._line("batch_size", "batch", self.made.params.get("batch"), self.ran.get("batch", self.ours.batch))
         yield self._line("lr.base", "lr", self.theirs.lr, self.ours.lr)
         yield from self._decay()
         yield from self._schedule()
-        if {"schedule", "length"} <= set(self.made.params):
+        if "schedule" in self.made.params and {"length", "lr"} <= {*self.made.params, *self.made.open}:
             yield self._rates()
         for key, name in (("reg.label_smoothing", "label_smoothing"), ("optimizer.grad_clip_norm", "clip"),
-                          ("ema.decay", "ema")):  # fmt: skip
+                          ("ema.decay", "ema"), ("ema.decay", "ema_warmup"), ("ema.statistics", "ema_statistics"),
+                          ("ema.every", "ema_every")):  # fmt: skip
+            if name.startswith("ema_") and getattr(self.theirs, name) == getattr(self.ours, name) in (False, 1):
+                continue
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
         yield from self._augment()
         for part in self.made.missing:
@@ -97,7 +119,10 @@ class _Audit:
         published = fact.says() if fact else "not reported"
         source = sentence(fact) if fact else ""
         if fact is None:
-            return Line(key, published, said(ours), "unknown", self.made.assumed.get(name, "not reported"), source)
+            why = self.made.assumed.get(name, "not reported")
+            if name in self.made.open:
+                why = f"{self.made.open[name]}; the study chose it"
+            return Line(key, published, said(ours), "unknown", why, source)
         if theirs == ours:
             how = self._how(name)
             return Line(key, published, said(ours), "derived" if how else "exact", how, source)
@@ -116,9 +141,7 @@ class _Audit:
 
     def _how(self, name: str) -> str:
         """The arithmetic of a parameter that was computed from its facts."""
-        head = f"recipe: {self.made.recipe.id}, "
-        origin = self.made.origin.get(name, "")
-        return origin.removeprefix(head).partition(" (recipe")[0].rpartition(" (")[0] if origin.startswith(head) else ""
+        return self.made.how.get(name, "")
 
     def _dataset(self) -> Line:
         name, wanted = self.training.dataset, self.made.recipe.dataset
@@ -128,50 +151,88 @@ class _Audit:
             return Line("dataset", wanted, name, "exact", f"{self.ours.n_train:,} training images")
         return self._other("dataset", wanted, name, "")
 
+    def _name(self) -> str:
+        return str(self.ran.get("optimiser", self.ours.optimiser.name)).lower()
+
     def _optimiser(self) -> Iterator[Line]:
         theirs, ours = _full(self.theirs.optimiser, "optimisers"), _full(self.ours.optimiser, "optimisers")
         group = (self.ran.get("groups") or [{}])[0].get("options", {})
-        name = str(self.ran.get("optimiser", self.ours.optimiser.name)).lower()
+        name = self._name()
         yield self._line("optimizer.name", "optimiser", self.theirs.optimiser.name, name)
         used = dict(ours)
-        used.update((k, group[k]) for k in ("momentum", "nesterov", "eps") if k in group and k in ours)
+        used.update((option, group[option]) for _, option in OPTIONS if option in group and option in ours)
+        if "alpha" in group and "smoothing" in ours:
+            used["smoothing"] = group["alpha"]
         if "betas" in group and "beta1" in ours:
             used["beta1"], used["beta2"] = group["betas"]
-        pairs = [("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"), ("optimizer.eps", "eps")]
-        for key, option in pairs:
+        for key, option in OPTIONS:
             fact = self.made.fact(key)
+            absent = 0.0 if option == "dampening" else "none"
             if option in theirs and (fact or left_open(self.made.recipe, key) or option == "nesterov"):
-                line = self._line(key, f"optimiser.{option}", theirs[option], used.get(option, "none"), fact=fact)
-                yield line
+                yield self._line(key, f"optimiser.{option}", theirs[option], used.get(option, absent), fact=fact)
         betas = self.made.fact("optimizer.betas")
         if betas and "beta1" in theirs:
             both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
-            yield self._line("optimizer.betas", "optimiser", *both, fact=betas)
+            yield self._line("optimizer.betas", "optimiser.betas", *both, fact=betas)
+        implementation = self.made.fact("optimizer.implementation")
+        if implementation:
+            yield self._line("optimizer.implementation", "", self.theirs.optimiser.name, name, fact=implementation)
+        coupling = self.made.fact("weight_decay.coupling")
+        if coupling or "optimiser.coupling" in self.made.assumed:
+            wanted = COUPLING.get(self.theirs.optimiser.name, "own")
+            yield self._line("weight_decay.coupling", "optimiser.coupling", wanted, COUPLING.get(name, "own"),
+                             fact=coupling)  # fmt: skip
 
     def _decay(self) -> Iterator[Line]:
-        groups = self.ran.get("groups")
+        groups, changes = self.ran.get("groups"), self.ran.get("decays")
         used = max((g["options"].get("weight_decay", 0.0) for g in groups), default=0.0) if groups else None
         value = self.ours.weight_decay if used is None else used
-        yield self._line("weight_decay.value", "weight_decay", self.theirs.weight_decay, value)
+        if changes is not None:
+            value = changes["points"][0][1] if changes["points"] else self.ours.weight_decay
+        course = self.theirs.weight_decay_end is not None
+        yield self._line("weight_decay.start" if course else "weight_decay.value", "weight_decay",
+                         self.theirs.weight_decay, value)  # fmt: skip
+        if course or self.ours.weight_decay_end is not None:
+            yield from self._course_of_decay(changes)
+        yield self._spared(value)
+
+    def _course_of_decay(self, changes: Mapping[str, Any] | None) -> Iterator[Line]:
+        theirs, ours = self.theirs, self.ours
+        if theirs.weight_decay_end is None:
+            yield self._other("weight_decay.schedule", "none", said(ours.weight_decay_end), "", "not in the recipe")
+            return
+        yield self._line("weight_decay.end", "weight_decay_end", theirs.weight_decay_end, ours.weight_decay_end)
+        yield self._line("weight_decay.schedule", "weight_decay_schedule", theirs.weight_decay_schedule,
+                         ours.weight_decay_schedule)  # fmt: skip
+        expected = np.array(theirs.decays(), np.float64)
+        used = Rates.read(changes) if changes is not None else Rates.of(np.array(ours.decays() or [], np.float64))
+        yield self._table("weight decay at every step", expected, used, changes is not None)
+
+    def _spared(self, value: float) -> Line:
+        """Which parameters decay, of those that do."""
         key = next((k for k in ("weight_decay.applies_to", "weight_decay.excludes") if self.made.fact(k)), None)
         decides, names = self.ours.decay_on, self.ran.get("not_decayed")
         if names is not None and value > 0:
-            decides = "weights" if names else "all"
+            fits = self.ran.get("decay_on", ["weights" if names else "all"])
+            wanted = self.theirs.decay_on
+            decides = wanted if wanted in fits else next(iter(fits), "a choice of its own")
         line = self._line(key or "weight_decay.applies_to", "decay_on", self.theirs.decay_on, decides)
-        shown = "all parameters decay" if decides == "all" else "weights of two dimensions and more decay"
+        shown = DECAYS.get(decides, decides)
         if names and value > 0:
             listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
             shown = f"not decayed: {listed}"
-        yield Line(line.key, line.published, shown, line.outcome, line.text, line.source)
+        return Line(line.key, line.published, shown, line.outcome, line.text, line.source)
 
     def _schedule(self) -> Iterator[Line]:
         theirs, ours = _full(self.theirs.schedule, "schedules"), _full(self.ours.schedule, "schedules")
-        if "schedule" not in self.made.params:
+        if "schedule" in self.made.open:
+            theirs = {}
+            yield self._line("schedule.kind", "schedule", None, self.ours.schedule.name)
+        elif "schedule" not in self.made.params:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
-        for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
-                            ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
+        for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
                 line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
@@ -179,8 +240,17 @@ class _Audit:
                 yield line
         if "length" in self.made.params:
             yield self._total()
+        elif "length" in self.made.open:
+            updates = self.ran.get("updates", self.ours.total_steps)
+            yield self._line("schedule.total", "length", None, f"{updates:,} updates")
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
             yield self._line("schedule.warmup", "warmup", self.theirs.warmup_steps, self.ours.warmup_steps)
+        for key, name in WARMUP:
+            both = getattr(self.theirs, name), getattr(self.ours, name)
+            if name in self.made.params and (self.made.fact(key) or name in self.made.assumed):
+                yield self._line(key, name, *both)
+            elif both[0] != both[1] and name not in self.made.params:
+                yield self._other(key, "not in the recipe", said(both[1]), "")
 
     def _total(self) -> Line:
         fact = self.made.facts["length"][0]
@@ -196,18 +266,26 @@ class _Audit:
         return self._other("schedule.total", fact.says(), used, sentence(fact), text)
 
     def _rates(self) -> Line:
+        if _follows_scores(self.theirs.schedule) and _follows_scores(self.ours.schedule):
+            shown = Rates.read(self.ran["rates"]).steps if "rates" in self.ran else self.ours.total_steps
+            return Line("lr at every step", "falls at plateaus", f"{shown:,} rates", "unknown",
+                        "the rates follow the scores of the run, so that no table of the recipe exists")  # fmt: skip
         expected = np.array([self.theirs.lr * factor for factor in self.theirs.multipliers()], np.float64)
         if "rates" in self.ran:
-            used, where = Rates.read(self.ran["rates"]), "as it ran"
+            used = Rates.read(self.ran["rates"])
         else:
             used = Rates.of(np.array([self.ours.lr * factor for factor in self.ours.multipliers()], np.float64))
-            where = "as planned"
+        return self._table("lr at every step", expected, used, "rates" in self.ran)
+
+    def _table(self, key: str, expected: np.ndarray, used: Rates, ran: bool) -> Line:
+        where = "as it ran" if ran else "as planned"
         differs = used.differs(expected)
-        published = f"{len(expected):,} rates of the recipe's schedule"
+        published = f"{len(expected):,} {'rates' if key.startswith('lr') else 'values'} of the recipe's schedule"
+        shown = f"{used.steps:,} {'rates' if key.startswith('lr') else 'values'}, {where}"
         if differs is None:
-            text = "every step has the rate that the facts give"
-            return Line("lr at every step", published, f"{used.steps:,} rates, {where}", "derived", text)
-        return self._other("lr at every step", published, f"{used.steps:,} rates, {where}", "", differs)
+            what = "rate" if key.startswith("lr") else "strength"
+            return Line(key, published, shown, "derived", f"every step has the {what} that the facts give")
+        return self._other(key, published, shown, "", differs)
 
     def _extra(self, key: str, name: str, theirs: Any, ours: Any) -> Iterator[Line]:
         if name in self.made.params:
@@ -223,18 +301,67 @@ class _Audit:
         used = {str(one["name"]): one for one in self.ran.get("augment", planned)}
         theirs = {one.name: _full(one, "augment") for one in self.theirs.augment}
         facts = {fact.key: fact for fact in self.made.facts.get("augment", [])}
-        options = {"aug.crop": ("crop", ""), "aug.pad": ("crop", "padding"), "aug.pad_mode": ("crop", "fill"),
-                   "aug.hflip_p": ("flip", "probability"), "reg.mixup_alpha": ("mixup", "alpha")}  # fmt: skip
-        for key, fact in facts.items():
-            step, option = options[key]
-            here = used.get(step)
-            mine = (here is not None) if not option else (here or {}).get(option, "none")
-            wanted = True if not option else theirs[step][option]
+        parts = {key: _part(key, theirs) for key in facts}
+        # Steps that stand behind one fact together: "as fb.resnet.torch".
+        parts |= {f"augment {name}": (name, ()) for name in set(theirs) - {step for step, _ in parts.values()}}
+        for key, (step, options) in parts.items():
+            fact = facts.get(key) or facts["aug.policy"]
+            # Several values of one key become one text, so that they are equal together or not at all.
+            wanted, mine = (_chosen(one, options, theirs[step]) for one in (theirs[step], used.get(step)))
             line = self._line(key, "", wanted, mine, fact=fact)
-            shown = said(mine) if option else ("applied" if mine else "not applied")
-            yield Line(key, line.published, shown, line.outcome, line.text, line.source)
+            outcome, text = line.outcome, line.text
+            if outcome == "exact" and step in ("resized_crop", "scaled_crop") and key == "aug.crop":
+                outcome, text = "derived", "the side of the data's images stands for the published one"
+            yield Line(key, line.published, mine, outcome, text, line.source)
         for name in sorted(set(used) - set(theirs)):
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
+        yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
+
+    def _repeats(self) -> int | None:
+        """How often an example stands in an epoch; None for once, which is no augmentation."""
+        number = self.ran.get("repeats", self.ours.repeats)
+        return number if number > 1 or "repeats" in self.made.params else None
+
+
+#: Facts that are about some parameters of a step; all others are about the whole step.
+_OPTIONS = {
+    "aug.pad": ("padding",), "aug.pad_mode": ("fill",), "aug.hflip_p": ("probability",), "aug.interpolation":
+    ("interpolation",), "aug.pca_lighting": ("std",), "reg.random_erasing": ("probability",),
+    "reg.random_erasing_mode": ("mode",), "reg.mixup_alpha": ("mixup_alpha", "alpha"), "reg.cutmix_alpha":
+    ("cutmix_alpha", "alpha"), "reg.mixup_prob": ("probability",), "reg.mixup_switch_prob": ("switch",),
+    "aug.resize_shorter_side": ("lowest", "highest"), "aug.crop": ("smallest", "largest", "aspect"),
+    "aug.color_jitter": ("brightness", "contrast", "saturation", "hue"),
+}  # fmt: skip
+_STEPS = {
+    "aug.crop": ("crop", "resized_crop", "scaled_crop"), "aug.interpolation": ("resized_crop", "scaled_crop"),
+    "aug.resize_shorter_side": ("scaled_crop",), "aug.pad": ("crop",), "aug.pad_mode": ("crop",),
+    "aug.hflip_p": ("flip",), "aug.policy": ("rand_augment", "auto_augment", "color_jitter"),
+    "aug.color_jitter": ("color_jitter",), "aug.pca_lighting": ("pca_lighting",), "aug.color": ("pca_lighting",),
+    "reg.random_erasing": ("random_erasing",), "reg.random_erasing_mode": ("random_erasing",),
+}  # fmt: skip
+_MIXES = ("mix", "mixup", "cutmix")
+
+
+def _part(key: str, theirs: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The step of the recipe that a fact is about, and the parameters of it."""
+    step = next(name for name in _STEPS.get(key, _MIXES) if name in theirs)
+    return step, ("",) if (key, step) == ("aug.crop", "crop") else _OPTIONS.get(key, ())
+
+
+def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Mapping[str, Any]) -> str:
+    """What a step does, in words; of `theirs` only what the recipe decides, so that defaults of either side agree."""
+    if step is None or options == ("",):
+        return "applied" if step else "not applied"
+    some = [name for name in options if name in theirs] or [name for name in theirs if theirs[name] is not None]
+    values = [step.get(name, "none") for name in some]
+    if len(values) == 1:
+        return said(values[0])
+    return ", ".join(f"{name} {said(value)}" for name, value in zip(some, values, strict=True)) or "applied"
+
+
+def _follows_scores(chosen: Choice) -> bool:
+    known = chosen.name in shelf.names("schedules")
+    return known and bool(shelf.leaf("schedules", chosen.name).constants.get("AT_EVALUATIONS"))
 
 
 def _full(chosen: Choice, home: str) -> dict[str, Any]:

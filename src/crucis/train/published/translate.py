@@ -2,28 +2,31 @@
 
 Without a reference, each key takes its highest-ranking source among paper, cited paper and authors' code;
 reimplementations speak only where they are named or alone. A named reference comes first, and what it leaves out is
-taken in the same order and said so. Facts that the trainer cannot express are `missing`; those that the network or the
-data decide (initialisation, dropout, normalisation) are `outside`. No fact of a training is dropped in silence.
+taken in the same order and said so. Facts that the trainer cannot express are `missing`; parameters that no source
+gives are `open`, and a study that names the recipe writes them; what the network or the data decide (initialisation,
+dropout, normalisation) is `outside`. No fact of a training is dropped in silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import references
+from .augmenting import augmentation
+from .course import regularisation, schedule
 from .facts import Fact, Recipe, said, sentence
-from .quantities import unit_of
-from .scaling import rate_at, rule
+from .optimisation import NONE, decay, optimiser, rate
 
 #: Sections of keys that say how a training runs; the rest is about results, networks and other stages.
 TRAINING = frozenset({"optimizer", "batch_size", "lr", "weight_decay", "schedule", "aug", "reg", "ema", "loss", "mask",
                       "teacher", "student", "target_update"})  # fmt: skip
 _NETWORK = ("init.", "bn.", "model.", "reg.dropout", "reg.stochastic_depth", "reg.layer_scale", "head.", "image_size")
-_NONE = (0, 0.0, False, "none", None)
+#: Values of one variant or figure; which of them is meant, a study says.
+_VARIANTS = ("lr.base_when_", "lr.sqrt_alternative", "lr.fig", "schedule.total.fig")
 _CLAIM_ONLY = ("schedule.total_", "schedule.chosen_on", "schedule.iterations_per_epoch", "lr.scaling_rule",
-               "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases")  # fmt: skip
+               "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases",
+               "weight_decay.applies_to_in_paper")  # fmt: skip
 
 
 @dataclass
@@ -33,7 +36,9 @@ class Translation:
     Attributes:
         params: parameter -> value as a study writes it; origin: parameter -> where it came from, in words.
         facts: parameter -> the facts that it rests on.
+        how: parameter -> the arithmetic that made it from its facts.
         assumed: parameter -> why a value was chosen that no source gives.
+        open: parameter that a study must write -> why.
         missing: one sentence per part that the trainer cannot express.
         outside: (fact, why the trainer does not decide it).
     """
@@ -43,14 +48,19 @@ class Translation:
     params: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
     facts: dict[str, list[Fact]] = field(default_factory=dict)
+    how: dict[str, str] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
+    open: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     outside: list[tuple[Fact, str]] = field(default_factory=list)
     _used: set[str] = field(default_factory=set)
+    _preferred: dict[str, Fact] = field(default_factory=dict)
 
     def fact(self, key: str) -> Fact | None:
         """The fact of a key that this translation follows; marks the key as handled."""
         self._used.add(key)
+        if key in self._preferred:
+            return self._preferred[key]
         given = [fact for fact in self.recipe.of(key) if fact.role != "derived"]
         if self.reference is not None:
             own = [fact for fact in given if references.matches(fact, self.reference)]
@@ -59,6 +69,11 @@ class Translation:
         ranks = references.RANK if only_reimplemented(self.recipe) else references.RANK[:-1]
         ranked = [fact for fact in given if fact.role in ranks]
         return min(ranked, key=lambda fact: ranks.index(fact.role), default=None)
+
+    def prefer(self, fact: Fact) -> Fact:
+        """Let a fact stand for its key from now on."""
+        self._preferred[fact.key] = fact
+        return fact
 
     def value(self, key: str, default: Any = None) -> Any:
         """The value of a key, or `default`."""
@@ -69,6 +84,8 @@ class Translation:
         """A parameter that rests on facts."""
         rests = [fact for fact in (self.fact(key) for key in keys) if fact is not None]
         self.params[name], self.facts[name] = value, rests
+        if how:
+            self.how[name] = how
         stands = "; ".join(dict.fromkeys(f"{fact.reference}: {sentence(fact)}" for fact in rests))
         self.origin[name] = f"recipe: {self.recipe.id}{', ' + how if how else ''} ({stands})"
 
@@ -76,6 +93,10 @@ class Translation:
         """A parameter that no source gives."""
         self.params[name], self.assumed[name] = value, why
         self.origin[name] = f"recipe: {self.recipe.id}, chosen here: {why}"
+
+    def ask(self, name: str, why: str) -> None:
+        """A parameter that no source gives and that has no obvious value."""
+        self.open[name] = why
 
     def lack(self, key: str, why: str) -> None:
         """A part that the trainer cannot express."""
@@ -93,7 +114,7 @@ def translate(recipe: Recipe, reference: str | None = None) -> Translation:
     out = Translation(recipe, reference)
     if not recipe.task.startswith("supervised"):
         out.missing.append(f"the task '{recipe.task}' needs a protocol other than supervised")
-    for part in (_optimiser, _rate, _decay, _schedule, _regularisation, _augmentation):
+    for part in (optimiser, rate, decay, schedule, regularisation, augmentation):
         part(out)
     for key in recipe.keys:
         fact = out.fact(key) if key not in out._used else None
@@ -101,6 +122,8 @@ def translate(recipe: Recipe, reference: str | None = None) -> Translation:
             out.outside.append(
                 (fact, "decided by the data set" if key.startswith("aug.") else "decided by the network")
             )
+        elif fact is not None and key.startswith(_VARIANTS):
+            out.outside.append((fact, "of one variant of the training"))
         elif fact is not None and key.partition(".")[0] in TRAINING and not key.startswith(_CLAIM_ONLY):
             _left_over(out, key, fact)
     return out
@@ -110,181 +133,5 @@ def _left_over(out: Translation, key: str, fact: Fact) -> None:
     model = key.rpartition(".")[2]
     if key.count(".") == 2 and any(model == name for name in out.recipe.models):
         out.outside.append((fact, f"for {model} only"))
-    elif fact.value not in _NONE and not str(fact.value).startswith("none"):
+    elif fact.value not in NONE and not str(fact.value).startswith("none"):
         out.lack(key, "the trainer has no parameter for it")
-
-
-def _optimiser(out: Translation) -> None:
-    name = out.value("optimizer.name")
-    momentum, betas, eps = out.value("optimizer.momentum"), out.value("optimizer.betas"), out.value("optimizer.eps")
-    made: dict[Any, Callable[[], dict[str, Any]]] = {
-        "sgd": lambda: {"momentum": momentum or 0.0, "nesterov": bool(out.value("optimizer.nesterov"))},
-        "adam": lambda: _adam(betas, eps),
-        "adamw": lambda: _adam(betas, eps),
-    }
-    if name not in made:
-        out.lack("optimizer.name", "the trainer has no such optimiser" if name else "no source names the optimiser")
-        out.fact("weight_decay.coupling")  # says nothing without the optimiser
-        return
-    keys = ("optimizer.name", "optimizer.momentum", "optimizer.nesterov", "optimizer.betas", "optimizer.eps")
-    coupling = str(out.value("weight_decay.coupling", "not reported"))
-    wanted = "decoupled" if name == "adamw" else "l2"
-    if name == "adam" and coupling == "decoupled":
-        name = "adamw"
-    elif name != "sgd" and coupling != wanted and out.value("weight_decay.value") not in _NONE:
-        out.lack("weight_decay.coupling", f"{name} with weight decay needs '{wanted}', the sources say '{coupling}'")
-    elif name == "sgd" and coupling not in ("l2", "not reported"):
-        out.lack("weight_decay.coupling", "sgd of the trainer adds weight decay to the gradient")
-    out.put("optimiser", {name: made[name]()}, *keys)
-    if name == "sgd" and out.fact("optimizer.nesterov") is None:
-        out.origin["optimiser"] += "; nesterov: false, chosen here: no source that is followed reports it"
-        out.assumed["optimiser.nesterov"] = "not reported; plain momentum chosen here"
-    if out.value("optimizer.dampening") not in _NONE:
-        out.lack("optimizer.dampening", "the trainer's momentum is not dampened")
-    clip = out.value("optimizer.grad_clip_norm")
-    if isinstance(clip, (int, float)) and clip > 0:
-        out.put("clip", float(clip), "optimizer.grad_clip_norm")
-
-
-def _adam(betas: Any, eps: Any) -> dict[str, Any]:
-    given = {"beta1": betas[0], "beta2": betas[1]} if isinstance(betas, list) else {}
-    return {**given, **({"eps": eps} if isinstance(eps, float) else {})}
-
-
-def _rate(out: Translation) -> None:
-    batch = out.value("batch_size")
-    if not isinstance(batch, int):
-        out.missing.append("no source gives a batch size")
-        return
-    out.put("batch", batch, "batch_size")
-    peak, base = out.fact("lr.peak"), out.fact("lr.base")
-    if rule(out.recipe) != "none" and base is not None:
-        found = rate_at(out.recipe, batch, out.reference)
-        if not isinstance(found, str):
-            out.put("lr", found.value, "lr.base", "lr.reference_batch_size", how=found.arithmetic)
-            return
-    stated = base or peak
-    if stated is None or not isinstance(stated.value, float):
-        out.missing.append("no source gives a learning rate")
-    else:
-        out.put("lr", stated.value, stated.key)
-
-
-def _decay(out: Translation) -> None:
-    value = out.value("weight_decay.value")
-    if not isinstance(value, (int, float)):
-        out.missing.append("no source gives one weight decay")
-        return
-    out.put("weight_decay", float(value), "weight_decay.value")
-    key = next((k for k in ("weight_decay.applies_to", "weight_decay.excludes") if out.fact(k)), None)
-    if key is None:
-        out.assume("decay_on", "all", "no source that is followed says which parameters decay")
-        return
-    text = str(out.value(key))
-    if key.endswith("applies_to") and text.startswith("all"):
-        out.put("decay_on", "all", key)
-    elif key.endswith("excludes") and text.startswith(("1-D parameters", "biases and norm", "biases and 1-D")):
-        out.put("decay_on", "weights", key)
-    else:
-        out.lack(key, "the trainer decays all parameters, or those of two dimensions and more")
-
-
-def _length(out: Translation, key: str) -> str | None:
-    fact = out.fact(key)
-    unit = unit_of(fact.unit) if fact else None
-    if fact is None or not isinstance(fact.value, (int, float)) or float(fact.value) != int(fact.value):
-        return None
-    return f"{int(fact.value)} {'steps' if unit == 'iterations' else 'epochs'}"
-
-
-def _schedule(out: Translation) -> None:
-    kind, gamma = str(out.value("schedule.kind", "")), out.value("schedule.gamma")
-    total = _length(out, "schedule.total")
-    if total is None:
-        out.missing.append("no source that is followed gives the length of the training")
-    else:
-        out.put("length", total, "schedule.total")
-    if kind.startswith("step"):
-        fact = out.fact("schedule.milestones")
-        if fact is None or not isinstance(fact.value, list):
-            out.lack("schedule.milestones", "no source that is followed gives them")
-        else:
-            unit = "steps" if unit_of(fact.unit) == "iterations" else "epochs"
-            at = [f"{moment} {unit}" for moment in fact.value]
-            out.put("schedule", {"multi_step": {"at": at, "gamma": gamma}}, "schedule.kind", "schedule.milestones",
-                    "schedule.gamma")  # fmt: skip
-    elif kind.startswith("cosine"):
-        low, rate = out.value("schedule.min_lr") or 0.0, out.params.get("lr")
-        share = low / rate if rate else 0.0
-        how = f"floor {said(low)} / {said(rate)} = {share:.6g}" if low and rate else ""
-        out.put("schedule", {"cosine": {"floor": share}} if share else "cosine", "schedule.kind", "schedule.min_lr",
-                how=how)  # fmt: skip
-        out.fact("schedule.cosine_starts_after_warmup")
-    elif kind.startswith("exponential") and (every := _length(out, "schedule.decay_every")):
-        stairs = bool(out.value("schedule.staircase", True))
-        out.put("schedule", {"exponential": {"gamma": gamma, "every": every, "stairs": stairs}}, "schedule.kind",
-                "schedule.gamma", "schedule.decay_every", "schedule.staircase")  # fmt: skip
-    elif kind.startswith("exponential"):
-        out.lack("schedule.decay_every", "the trainer decays at whole numbers of epochs or steps")
-        out.fact("schedule.staircase")
-    else:
-        out.lack("schedule.kind", "the trainer has no such schedule" if kind else "no source names the schedule")
-    _warmup(out)
-
-
-def _warmup(out: Translation) -> None:
-    length, kind = _length(out, "schedule.warmup"), str(out.value("schedule.warmup_kind", "linear"))
-    if length is None or length.startswith("0 "):
-        if out.value("schedule.warmup") not in _NONE:
-            out.lack("schedule.warmup", "the trainer warms up over whole steps or epochs")
-        out.assume("warmup", "0 steps", "no source that is followed reports a warm-up") if length is None else out.put(
-            "warmup", "0 steps", "schedule.warmup"
-        )
-        return
-    out.put("warmup", length, "schedule.warmup", "schedule.warmup_kind")
-    if not kind.startswith("linear"):
-        out.lack("schedule.warmup_kind", "the trainer's warm-up is linear")
-    for key in ("schedule.warmup_start_lr", "schedule.warmup_start_factor"):
-        if out.value(key) not in _NONE:
-            out.lack(key, "the trainer's warm-up starts at 1/W of the rate, with W its steps")
-    if out.value("schedule.step_granularity") == "epoch":
-        out.lack("schedule.step_granularity", "the trainer changes the rate at every step")
-
-
-def _regularisation(out: Translation) -> None:
-    smoothing = next((k for k in ("reg.label_smoothing", "loss.label_smoothing") if out.fact(k)), None)
-    if smoothing and isinstance(out.value(smoothing), (int, float)):
-        out.put("label_smoothing", float(out.value(smoothing)), smoothing)
-    ema = out.value("ema.decay")
-    if isinstance(ema, float) and ema > 0:
-        out.put("ema", ema, "ema.decay")
-    elif isinstance(ema, str) and "off" in ema:
-        out.outside.append((out.recipe.of("ema.decay")[0], "no running average is kept"))
-
-
-def _augmentation(out: Translation) -> None:
-    steps: list[Any] = []
-    used: list[str] = []
-    for keys, step in _steps(out):
-        steps.append(step)
-        used += keys
-    if steps:
-        out.put("augment", steps, *used)
-
-
-def _steps(out: Translation) -> Iterator[tuple[tuple[str, ...], Any]]:
-    crop, pad = out.value("aug.crop"), out.value("aug.pad")
-    if isinstance(crop, str) and crop.startswith("random ") and isinstance(pad, int):
-        mode = str(out.value("aug.pad_mode", "zero"))
-        if mode not in ("zero", "reflection"):
-            out.lack("aug.pad_mode", "the trainer pads with zeros or by reflection")
-        fill = {"fill": "reflect"} if mode == "reflection" else {}
-        yield ("aug.crop", "aug.pad", "aug.pad_mode"), {"crop": {"padding": pad, **fill}}
-    elif crop is not None or pad is not None:
-        out.lack("aug.crop" if crop is not None else "aug.pad", "the trainer crops a padded image only")
-    flip = out.value("aug.hflip_p")
-    if isinstance(flip, (int, float)) and flip > 0:
-        yield ("aug.hflip_p",), {"flip": {"probability": float(flip)}}
-    mixup = out.value("reg.mixup_alpha")
-    if isinstance(mixup, float) and mixup > 0:
-        yield ("reg.mixup_alpha",), {"mixup": {"alpha": mixup}}

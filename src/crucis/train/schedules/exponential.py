@@ -41,8 +41,10 @@ def schedule(
         stairs: whether the rate is constant within an interval.
     """
     interval = _interval(every, total_steps, steps_per_epoch)
-    if interval < 1 and (total_steps or isinstance(every, str)):
-        raise ValueError(f"exponential: 'every' must be at least one step, got {every!r}")
+    if total_steps and interval <= 0:
+        raise ValueError(f"exponential: 'every' must be at least one step or a part of one, got {every!r}")
+    if not total_steps:
+        return []
     if stairs:
         return [gamma ** (k * interval.denominator // interval.numerator) for k in range(total_steps)]
     span = float(interval)
