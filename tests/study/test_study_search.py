@@ -356,7 +356,7 @@ BROKEN = {
     "no trials": (ONE.replace(", trials: 6", ""), "stages.tuned", "'random' needs 'trials'"),
     "wrong order": (ONE.replace("[1e-4, 1]", "[1, 1e-4]"), "stages.tuned.trial.lr", "smallest value is written first"),
     "log of zero": (ONE.replace("[1e-4, 1]", "[0, 1]"), "stages.tuned.trial.lr", "begins above 0"),
-    "outside the range": (ONE.replace("[1e-4, 1]", "[1e-4, 10]"), "stages.tuned.trial.lr", "10.0 is outside (0, 2]"),
+    "outside the range": (ONE.replace("[1e-4, 1]", "[1e-4, 1000]"), "stages.tuned.trial.lr", "1000.0 is outside (0, 100]"),
     "one choice": (ONE.replace("{log_uniform: [1e-4, 1]}", "{choice: [0.1]}"), "stages.tuned.trial.lr", "two or more"),
     "wrong choice": (ONE.replace("lr: {log_uniform: [1e-4, 1]}", "optimiser: {choice: [sgd, adamm]}"),
                      "stages.tuned.trial.optimiser", "Did you mean 'adam'"),

@@ -29,7 +29,9 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="DIR", help="where records live (default: CRUCIS_STORE, nearest .crucis)")
     parser.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default)")
-    parser.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    mode.add_argument("--deterministic", dest="fast", action="store_false", help="deterministic kernels only (default)")
     parser.add_argument("--ranks", type=int, metavar="N", help="processes that train each network together (default 1)")
 
 
@@ -76,6 +78,7 @@ def _run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
     p.add_argument("--again", action="append", default=[], metavar="KEY|failed", help="forget earlier failures")
     p.add_argument("--quiet", action="store_true", help="no progress, only the closing lines")
+    p.add_argument("--profile", action="store_true", help="note where the time of each training goes (no key changes)")
     p.add_argument("--stall", type=float, default=900, metavar="S", help="seconds of silence that end a worker (900)")
     _tracking(p)
 

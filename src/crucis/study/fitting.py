@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from .. import shelf
+from ..shelf import Leaf
+from ..train import recipes
 from .axes import dollars
 from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
 from .coverage import Cell, Coverage
@@ -174,6 +176,12 @@ class Fitting:
                 about = f" ({param.doc})" if param.doc else ""
                 self.reading.fault("missing-parameter", f"stages.{stage.name}", f"'{leaf.name}' needs '{key}'{about}.")
 
+    @staticmethod
+    def _names(stage: Stage) -> list[str]:
+        """The parameters that a stage writes, as its leaf calls them."""
+        inner = {outer: name for name, outer in WRITTEN.items()}
+        return [inner.get(key, key) for key in stage.params]
+
     def _param(self, stage: Stage, leaf: shelf.Leaf, key: str, raw: Any, at: Cell) -> None:
         inside = isinstance(stage.leaf, LeafRef) and key in stage.leaf.params
         path = f"stages.{stage.name}.{key}"
@@ -197,7 +205,12 @@ class Fitting:
                 continue
             converter = self._converter()
             if grammar:
-                grammar_value(converter, key, value, "")
+                value = grammar_value(converter, key, value, "")
+                asked = recipes.asked(value, self._names(stage)) if key == "recipe" and value is not BAD else None
+                if key == "recipe" and value is not BAD and (other := self._misplaced(value, leaf)):
+                    self.reading.fault("not-a-choice", path, other)
+                elif asked:
+                    self.reading.fault("missing-parameter", path, f"{asked}.")
             else:
                 converter.value(leaf.params[name], value)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
@@ -210,6 +223,13 @@ class Fitting:
                     self.reading.fault(issue.code, f"{base}.{last}", issue.text, key=issue.key)
                 continue
             report(converter, where, self.reading)
+
+    @staticmethod
+    def _misplaced(recipe: str, leaf: Leaf) -> str | None:
+        """A recipe of another protocol than the stage's; a user's own protocol takes those of `supervised`."""
+        found = recipes.misplaced(recipe, "supervised" if leaf.own or ":" in leaf.name else leaf.name)
+        made = recipes.translated(recipe)
+        return None if found is None or made is None else f"{found}. Write train: {made.protocol}, or another recipe."
 
     # -- nets and data ----------------------------------------------------------------------------------------
 

@@ -104,7 +104,8 @@ class Backbone(nn.Module):
         name = next((name for name in ("positions", "pos_embed") if hasattr(self.net, name)), "")
         held = getattr(self.net, name, None)
         conv = getattr(stem, "proj", stem)
-        if not isinstance(held, Tensor) or not isinstance(conv, nn.Conv2d):
+        itself = bool(getattr(self.net, "dynamic_img_size", False))
+        if itself or not isinstance(held, Tensor) or not isinstance(conv, nn.Conv2d):
             return {}
         side, prefix = conv.kernel_size[0], int(getattr(self.net, "num_prefix_tokens", 0))
         if getattr(self.net, "no_embed_class", False):

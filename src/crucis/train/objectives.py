@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from ..data.augmenting import Augmentation
 from .backbone import Backbone
 from .compose import Step, Tail
 from .scaling import Scaling
+
+if TYPE_CHECKING:
+    from .run import Job
 
 
 class Seen(NamedTuple):
@@ -83,8 +86,8 @@ class Objective(ABC):
         return {}
 
 
-#: Makes the objective of a run from its network (on its device), its settings and the shape of an example.
-Maker = Callable[[nn.Module, Any, tuple[int, ...]], Objective]
+#: Makes the objective of a run from its network, which is on its device, and its job.
+Maker = Callable[[nn.Module, "Job"], Objective]
 
 
 def composed(

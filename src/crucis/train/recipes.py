@@ -7,7 +7,7 @@ written beside a recipe wins; where each value came from is kept for the record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,8 +118,9 @@ def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], 
         `adapted from VALUE` (written over a differing value of the recipe) or `scaled from ...`.
     """
     made = published(name)
-    if made is not None:
-        _ask(name, made, written)
+    lost = asked(name, written)
+    if lost:
+        raise SettingsError("recipe", lost)
     base = recipe(name) if made is None else made.params
     params, origin = {**base, **written}, dict.fromkeys(base, f"recipe: {name}")
     if made is not None:
@@ -141,10 +142,30 @@ def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return params, origin
 
 
-def _ask(name: str, made: Translation, written: Mapping[str, Any]) -> None:
-    """Refuse what no source gives and the study does not write."""
-    lost = {_WRITTEN.get(key, key): why for key, why in made.open.items() if key not in written}
-    if lost:
-        listed = "; ".join(f"{key} ({why})" for key, why in lost.items())
-        raise SettingsError("recipe", f"{name} leaves open what a training needs: {listed}. "
-                                      f"Write {' and '.join(f'{key}:' for key in lost)} beside it")  # fmt: skip
+def misplaced(name: str, protocol: str) -> str | None:
+    """Why a recipe does not belong to a training protocol of this house, in a sentence; None if it does. A house recipe
+    belongs to each.
+
+    Raises:
+        SettingsError: no such recipe or reference.
+    """
+    made = translated(name)
+    if made is None or made.protocol == protocol:
+        return None
+    return f"{name} is a recipe of the protocol {made.protocol}, and this stage trains by {protocol}"
+
+
+def asked(name: str, written: Collection[str]) -> str | None:
+    """What a study must write beside a recipe, since no source gives it, in a sentence; None if nothing is left open.
+
+    Raises:
+        SettingsError: no such recipe or reference.
+    """
+    made = translated(name)
+    lost = {} if made is None else {_WRITTEN.get(k, k): why for k, why in made.open.items() if k not in written}
+    if not lost:
+        return None
+    listed = "; ".join(f"{key} ({why})" for key, why in lost.items())
+    keys = [f"{key}:" for key in lost]
+    together = f"{', '.join(keys[:-1])} and {keys[-1]}" if len(keys) > 1 else keys[0]
+    return f"{name} leaves open what a training needs: {listed}. Write {together} beside it"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ from .settings import Settings, SettingsError
 from .synced import synchronise
 from .world import check_world
 
+if TYPE_CHECKING:
+    from .profiling import Profile
+
 Probe = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -66,6 +69,7 @@ class Job:
             come from the stream `objective`.
         ranks: this process among those that train together; None trains alone.
         tell: rules that only tell, beside those of the settings (see `watching.telling`).
+        profile: note where the time goes; changes no number.
     """
 
     build: Callable[[], nn.Module]
@@ -84,6 +88,7 @@ class Job:
     objective: Maker | None = None
     ranks: Ranks | None = None
     tell: Mapping[str, Any] = field(default_factory=dict)
+    profile: bool = False
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -117,6 +122,10 @@ class Run:
         self.ranks = ranks
         if ranks:
             check_world(settings, ranks.world)
+        if settings.on_memory == "halve_batch" and job.objective is not None:
+            raise SettingsError(
+                "on_memory", "an objective compares the examples of a whole batch; write on_memory: stop"
+            )
         if ranks and job.objective is not None:
             raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
@@ -153,6 +162,7 @@ class Run:
         self.best_weights: dict[str, Tensor] = {}
         self.last: Scores | None = None
         self.found: pretraining.Found | None = None  # the last evaluation of a run with an objective
+        self.profile: Profile | None = None
         self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
         self.marks = self._marks()
         rules = (*settings.watch, *watching.rules(job.tell))
@@ -179,7 +189,7 @@ class Run:
         if job.objective is None:
             return None
         with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, settings, tuple(job.data.shape))
+            made = job.objective(self.model, job)
         made.total = settings.total_steps
         made.cast = lambda: autocast(settings.precision, job.device)
         if made.teacher is not None:
@@ -298,6 +308,8 @@ class Run:
         due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.settings.total_steps)
         if due:
             self._row(step)
+            if self.rows and self.rows[-1]["step"] == step:  # a reaction may have gone back before it
+                self.ctx.note("eval", **self.rows[-1])  # for those who watch; the record says it again
         if step in self.job.probe_at and self.job.probe is not None:
             with self.aside("probe", step), evaluation_mode(self.network):
                 found = self.job.probe(self.network)
@@ -335,7 +347,6 @@ class Run:
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
-        self.ctx.note("eval", **self.rows[-1])
         after_row(self, whole, scores)
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))

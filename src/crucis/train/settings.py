@@ -201,6 +201,15 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
     return given[name]
 
 
+def completed(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a step of a kind such as `train/simclr`, with the defaults of its protocol. Those of `supervised`
+    are left to `resolve`, and those of users' own protocols to whoever has their files."""
+    name = kind.rpartition("/")[2]
+    if name == "supervised" or name not in shelf.names("train"):
+        return dict(params)
+    return {**{key: param.default for key, param in shelf.leaf("train", name).params.items()}, **params}
+
+
 def _agree(settings: Settings) -> None:
     if settings.patience is not None and settings.select is None:
         raise SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")
@@ -263,6 +272,11 @@ def _warmup(value: Any, per_epoch: int, total: int) -> int:
             raise SettingsError("warmup", f"a share lies between 0 and 1, got {value}; lengths are written '3 epochs'")
         return math.floor(share * total + 0.5)
     return min(total, _steps({"warmup": value}, "warmup", per_epoch))
+
+
+def steps_in(value: Any, per_epoch: int, total: int) -> int:
+    """Optimiser steps that a share of training or a length means, at most `total`."""
+    return _warmup(value, per_epoch, total)
 
 
 def _number(given: Mapping[str, Any], name: str, least: int) -> int:

@@ -62,7 +62,7 @@ COLUMNS = {
 AXES = {"share": ["50%", "75%", "90%", "95%", "99%"]}
 LIMITS = {
     "batch": "[1, 1000000]",
-    "lr": "(0, 2]",
+    "lr": "(0, 100]",
     "weight_decay": "[0, 10]",
     "weight_decay_end": "[0, 10]",
     "warmup_from": "[0, 1]",

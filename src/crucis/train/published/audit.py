@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from ... import shelf
+from .. import refit
 from ..settings import Choice, Settings, resolve
+from . import audit_objective
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
 from .references import left_open
+from .scaling import EXPONENTS, rule
 from .translate import Translation
 
 OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
@@ -26,6 +29,9 @@ OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
 OPTIONS = (("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"), ("optimizer.eps", "eps"),
            ("optimizer.alpha", "smoothing"), ("optimizer.dampening", "dampening"), ("optimizer.momentum_form", "form"),
            ("optimizer.trust_coefficient", "trust_coefficient"))  # fmt: skip
+SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"),
+            ("schedule.min_lr", "floor"), ("schedule.decay_every", "every"),
+            ("schedule.staircase", "stairs"))  # fmt: skip
 WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
           ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
           ("schedule.cosine_starts_after_warmup", "warmup_joins"),
@@ -82,7 +88,8 @@ class _Audit:
         # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
         chosen = {name: self.ours.params[name] for name in made.open}
-        self.theirs = resolve({**chosen, **made.params, "batch": self.ours.batch}, self.ours.n_train)
+        self.how = dict(made.how)
+        self.theirs = resolve({**chosen, **self._at_batch()}, self.ours.n_train)
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
@@ -103,13 +110,26 @@ class _Audit:
             if name.startswith("ema_") and getattr(self.theirs, name) == getattr(self.ours, name) in (False, 1):
                 continue
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
-        yield from self._augment()
+        yield from self._augment() if self.made.protocol == "supervised" else self._objective()
         for part in self.made.missing:
             key, _, published = part.partition(": ")[0].partition(" ")
             whole = key if "." in key or key == "loss" else "recipe"
             yield self._other(whole, published if whole == key else part, "-", "", "the trainer cannot express it")
         for fact, why in self.made.outside:
             yield Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
+
+    def _at_batch(self) -> dict[str, Any]:
+        """The recipe at the training's batch, with the rate that its own rule gives there."""
+        made, batch = self.made, self.ours.batch
+        params, own, power = {**made.params, "batch": batch}, made.params.get("batch"), rule(made.recipe)
+        if own is None or own == batch or "lr" not in made.params or power == "none":
+            return params
+        params["lr"] = made.params["lr"] * (batch / own) ** EXPONENTS[power]
+        self.how["lr"] = f"{said(made.params['lr'])} at batch {own:,}, {params['lr']:.6g} at {batch} ({power} rule)"
+        origin = dict.fromkeys(params, "")
+        refit.fit_rate(made, params, origin, {})
+        self.how |= {name: text.removeprefix("; ") for name, text in origin.items() if text}
+        return params
 
     def _line(self, key: str, name: str, theirs: Any, ours: Any, *, fact: Fact | None = None) -> Line:
         fact = fact or self._fact(key, name)
@@ -138,7 +158,7 @@ class _Audit:
 
     def _how(self, name: str) -> str:
         """The arithmetic of a parameter that was computed from its facts."""
-        return self.made.how.get(name, "")
+        return self.how.get(name, "")
 
     def _dataset(self) -> Line:
         name, wanted = self.training.dataset, self.made.recipe.dataset
@@ -170,7 +190,7 @@ class _Audit:
         betas = self.made.fact("optimizer.betas")
         if betas and "beta1" in theirs:
             both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
-            yield self._line("optimizer.betas", "optimiser", *both, fact=betas)
+            yield self._line("optimizer.betas", "optimiser.betas", *both, fact=betas)
         implementation = self.made.fact("optimizer.implementation")
         if implementation:
             yield self._line("optimizer.implementation", "", self.theirs.optimiser.name, name, fact=implementation)
@@ -229,8 +249,7 @@ class _Audit:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
-        for key, option in (("schedule.gamma", "gamma"), ("schedule.milestones", "at"), ("schedule.min_lr", "floor"),
-                            ("schedule.decay_every", "every"), ("schedule.staircase", "stairs")):  # fmt: skip
+        for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
                 line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
@@ -264,6 +283,10 @@ class _Audit:
         return self._other("schedule.total", fact.says(), used, sentence(fact), text)
 
     def _rates(self) -> Line:
+        if _follows_scores(self.theirs.schedule) and _follows_scores(self.ours.schedule):
+            shown = Rates.read(self.ran["rates"]).steps if "rates" in self.ran else self.ours.total_steps
+            return Line("lr at every step", "falls at plateaus", f"{shown:,} rates", "unknown",
+                        "the rates follow the scores of the run, so that no table of the recipe exists")  # fmt: skip
         expected = np.array([self.theirs.lr * factor for factor in self.theirs.multipliers()], np.float64)
         if "rates" in self.ran:
             used = Rates.read(self.ran["rates"])
@@ -311,6 +334,12 @@ class _Audit:
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
         yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
 
+    def _objective(self) -> Iterator[Line]:
+        for key, name, theirs, ours, fact in audit_objective.values(
+            self.made, self.ours.params, self.ran.get("objective") or {}
+        ):
+            yield self._line(key, name, theirs, ours, fact=fact)
+
     def _repeats(self) -> int | None:
         """How often an example stands in an epoch; None for once, which is no augmentation."""
         number = self.ran.get("repeats", self.ours.repeats)
@@ -351,6 +380,11 @@ def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Ma
     if len(values) == 1:
         return said(values[0])
     return ", ".join(f"{name} {said(value)}" for name, value in zip(some, values, strict=True)) or "applied"
+
+
+def _follows_scores(chosen: Choice) -> bool:
+    known = chosen.name in shelf.names("schedules")
+    return known and bool(shelf.leaf("schedules", chosen.name).constants.get("AT_EVALUATIONS"))
 
 
 def _full(chosen: Choice, home: str) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from .quantities import unit_of
 if TYPE_CHECKING:
     from .translate import Translation
 
+#: Evaluations without improvement that a plateau bears where no source says how many.
+PATIENCE = 10
+
 
 def length(out: Translation, key: str) -> str | None:
     """A fact of time as the trainer writes it, or None: whole steps, or epochs with decimals.
@@ -62,6 +65,8 @@ def schedule(out: Translation) -> None:
         _smooth(out, "cosine" if kind.startswith("cosine") else "linear")
     elif kind.startswith("exponential") or (not kind and out.fact("schedule.decay_every")):
         _exponential(out, kind)
+    elif kind.startswith("plateau"):
+        _plateau(out)
     elif kind:
         out.lack("schedule.kind", "the trainer has no such schedule")
         out.fact("schedule.gamma")
@@ -101,6 +106,27 @@ def _exponential(out: Translation, kind: str) -> None:
     out.put("schedule", {"exponential": {"gamma": gamma, "every": every, "stairs": stairs}}, "schedule.kind",
             "schedule.gamma", "schedule.decay_every", "schedule.staircase",
             "schedule.decay_as_printed", how=how)  # fmt: skip
+
+
+def _plateau(out: Translation) -> None:
+    gamma, falls = out.value("schedule.gamma"), out.value("schedule.number_of_decreases")
+    patience = out.value("schedule.plateau_patience")
+    if not isinstance(gamma, float):
+        out.ask("schedule", "no source that is followed gives the factor by which the rate falls")
+        return
+    params: dict[str, Any] = {"metric": "accuracy", "factor": gamma}
+    how = []
+    if isinstance(falls, int):
+        params["floor"] = gamma**falls
+        how.append(f"floor {said(gamma)} ** {falls} = {gamma**falls:.6g}")
+    if isinstance(patience, int):
+        params["patience"] = patience
+    else:
+        params["patience"] = PATIENCE
+        how.append(f"patience {PATIENCE} evaluations, chosen here: no source that is followed reports one")
+        out.assumed["schedule.patience"] = f"not reported; {PATIENCE} evaluations chosen here, the default of torch"
+    out.put("schedule", {"plateau": params}, "schedule.kind", "schedule.gamma", "schedule.number_of_decreases",
+            "schedule.plateau_patience", how="; ".join(how))  # fmt: skip
 
 
 def _cooldown(out: Translation) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..settings import SettingsError
+
 #: How often places are drawn anew for the images whose context would be too small.
 TRIES = 20
 
@@ -31,7 +33,7 @@ class Blocks:
         context: patches of the context that are kept.
 
     Raises:
-        ValueError: a context of so many patches is not always there.
+        SettingsError: a context of so many patches is not always there.
     """
 
     grid: tuple[int, int]
@@ -45,8 +47,10 @@ class Blocks:
         largest = max(h * w for h, w in self.sizes())
         least = min(h * w for h, w in (self._size(self.context_scale[0], 1.0), self._size(self.context_scale[1], 1.0)))
         if self.context > least - largest:
-            raise ValueError(f"a context of {self.context} patches cannot be kept: its block has at least {least}, of "
-                             f"which a target takes {largest}; take a smaller context or smaller patches")  # fmt: skip
+            raise SettingsError(
+                "context_tokens", f"a context of {self.context} patches cannot be kept: its block has {least}, of "
+                f"which a target takes {largest}; take a smaller context (min_keep, too) or smaller patches",
+            )  # fmt: skip
 
     def _size(self, scale: float, aspect: float) -> tuple[int, int]:
         """Rows and columns of a block."""

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from ...data.augment.resized_crop import ResizedCrop
 from ...data.augmenting import Augmentation
-from ..backbone import Backbone
+from ..backbone import Backbone, patch_layer
 from ..objectives import Objective, Seen
-from .common import COURSES, Following, copied, perceptron
+from ..settings import steps_in
+from .parts import COURSES, Following, copied, perceptron, steps_of
+
+if TYPE_CHECKING:
+    from ..run import Job
+
+
+#: Parameters of the protocol that are used as they are.
+DIRECT = ("hidden", "bottleneck", "prototypes", "norm_last_layer", "student_temperature", "momentum", "centre_momentum",
+          "clip_each")  # fmt: skip
 
 
 class Head(nn.Module):
@@ -52,6 +63,17 @@ def cross_entropies(student: Sequence[Tensor], teacher: Sequence[Tensor], sharp:
         for place, p in enumerate(teacher) for other, log in enumerate(logs) if other != place
     ]  # fmt: skip
     return torch.stack(pairs).mean()
+
+
+def small_steps(
+    net: nn.Module, steps: Sequence[Augmentation], shape: tuple[int, ...], share: float
+) -> tuple[Augmentation, ...]:
+    """The augmentations of small views: resized crops that say no size get this share of the image's side, rounded to
+    whole patches where the network has any."""
+    conv = getattr(patch_layer(net), "proj", patch_layer(net))
+    unit = conv.kernel_size[0] if isinstance(conv, nn.Conv2d) else 1
+    side = max(unit, round(share * shape[1] / unit) * unit)
+    return tuple(replace(one, size=side) if isinstance(one, ResizedCrop) and one.size is None else one for one in steps)
 
 
 class DINO(Objective):
@@ -133,4 +155,20 @@ class DINO(Objective):
 
     def about(self) -> dict[str, Any]:
         """Head, temperatures, courses."""
-        return {"name": "dino", "views": len(self.views), **self.options}
+        start, end = self.options["teacher_temperature"]
+        pair = {"teacher_temperature_start": start, "teacher_temperature": end}
+        return {"name": "dino", "small_views": len(self.views) - 2, **self.options, **pair}
+
+
+def made(net: nn.Module, job: Job) -> DINO:
+    """The objective of a job whose settings hold the parameters of the protocol."""
+    settings, given = job.resolved, job.resolved.params
+    few = small_steps(net, steps_of(given["small"], "small"), tuple(job.data.shape), given["small_size"])
+    large = [steps_of(given[name], name) for name in ("augment", "second")]
+    per_epoch, total = settings.steps_per_epoch, settings.total_steps
+    options = {name: given[name] for name in DIRECT} | {
+        "teacher_temperature": (given["teacher_temperature_start"], given["teacher_temperature"]),
+        "temperature_epochs": round(steps_in(given["temperature_warmup"], per_epoch, total) / per_epoch),
+        "frozen_steps": steps_in(given["freeze_last_layer"], per_epoch, total),
+    }
+    return DINO(net, job.data.classes, [*large, *[few] * given["small_views"]], options, per_epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,11 @@ from ...nets._tokens import Block
 from ..backbone import Backbone
 from ..objectives import Objective, Seen
 from .blocks import Blocks
-from .common import COURSES, Following, copied
+from .parts import COURSES, Following, copied, pair, steps_of
 from .tokens import Tokens, take, waves
+
+if TYPE_CHECKING:
+    from ..run import Job
 
 
 class Predictor(nn.Module):
@@ -110,3 +113,16 @@ class IJEPA(Objective):
             "targets": made.targets, "target_scale": list(made.scale), "target_aspect": list(made.aspect),
             "context_scale": list(made.context_scale), "context": made.context, "patches": self.read.count,
         }  # fmt: skip
+
+
+def made(net: nn.Module, job: Job) -> IJEPA:
+    """The objective of a job whose settings hold the parameters of the protocol."""
+    given = job.resolved.params
+    ranges = {"scale": "target_scale", "aspect": "target_aspect", "context_scale": "context_scale"}
+    masks = {name: pair(given[parameter], parameter) for name, parameter in ranges.items()}
+    masks |= {name: given[name] for name in ("targets", "context_tokens", "min_keep")}
+    predictor = (given["predictor_width"], given["predictor_depth"], given["predictor_heads"])
+    return IJEPA(
+        net, job.data.classes, tuple(job.data.shape), steps_of(given["augment"], "augment"), masks, predictor,
+        given["loss"], given["momentum"], given["momentum_schedule"],
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,14 @@ from ...data.augmenting import Augmentation
 from ...nets._tokens import Block
 from ..backbone import Backbone
 from ..objectives import Objective, Seen
+from ..settings import SettingsError
+from .parts import steps_of
 from .tokens import Tokens, take, waves
 
 EPSILON = 1e-6
+
+if TYPE_CHECKING:
+    from ..run import Job
 
 
 def random_masks(n: int, count: int, kept: int, source: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -24,7 +29,7 @@ def random_masks(n: int, count: int, kept: int, source: torch.Generator) -> tupl
 
 
 def reconstruction(found: Tensor, patches: Tensor, norm_pix: bool) -> Tensor:
-    """The mean squared error over patches (B, M, pixels); with `norm_pix` each is first brought to mean 0 and variance 1:
+    """The mean squared error over patches (B, M, pixels); with `norm_pix` each first gets mean 0 and variance 1:
     (p - mean) / sqrt(variance + 1e-6), the variance over pixels - 1.
 
     Source: K. He et al., 2022, arXiv:2111.06377, section 3, and code.
@@ -71,8 +76,10 @@ class MAE(Objective):
         self.ratio, self.norm_pix, self.decoder = ratio, norm_pix, decoder
         self.kept_patches = int(self.read.count * (1 - ratio))
         if not 0 < self.kept_patches < self.read.count:
-            raise ValueError(f"a ratio of {ratio:g} leaves {self.kept_patches} of {self.read.count} patches to see; "
-                             "take another ratio or smaller patches")  # fmt: skip
+            raise SettingsError(
+                "ratio", f"{ratio:g} leaves {self.kept_patches} of {self.read.count} patches to see; take another one "
+                "or smaller patches",
+            )  # fmt: skip
         self.decode = Decoder(self.read.grid, self.read.width, decoder, self.read.side**2 * shape[0])
         self.student = nn.ModuleDict({"backbone": self.backbone, "decoder": self.decode})
         self.views = (augment,)
@@ -103,3 +110,13 @@ class MAE(Objective):
             "name": "mae", "ratio": self.ratio, "patches": self.read.count, "seen": self.kept_patches,
             "norm_pix": self.norm_pix, "decoder": list(self.decoder),
         }  # fmt: skip
+
+
+def made(net: nn.Module, job: Job) -> MAE:
+    """The objective of a job whose settings hold the parameters of the protocol."""
+    given = job.resolved.params
+    decoder = (given["decoder_width"], given["decoder_depth"], given["decoder_heads"])
+    return MAE(
+        net, job.data.classes, tuple(job.data.shape), steps_of(given["augment"], "augment"), given["ratio"],
+        given["norm_pix"], decoder,
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from torch.nn import functional
 from ...data.augmenting import Augmentation
 from ..backbone import Backbone, patch_layer
 from ..objectives import Objective, Seen
-from .common import COURSES, Following, copied, perceptron, unit
+from .parts import COURSES, Following, copied, perceptron, steps_of, unit
+
+if TYPE_CHECKING:
+    from ..run import Job
 
 
 def contrast(query: Tensor, key: Tensor, temperature: float) -> Tensor:
@@ -79,3 +82,13 @@ class MoCoV3(Objective):
             "name": "moco_v3", "temperature": self.temperature, "momentum": self.momentum,
             "momentum_schedule": self.course, "frozen": self.frozen,
         }  # fmt: skip
+
+
+def made(net: nn.Module, job: Job) -> MoCoV3:
+    """The objective of a job whose settings hold the parameters of the protocol."""
+    given = job.resolved.params
+    views = steps_of(given["augment"], "augment"), steps_of(given["second"], "second")
+    return MoCoV3(
+        net, job.data.classes, *views, given["temperature"], given["momentum"], given["momentum_schedule"],
+        given["hidden"], given["out"], given["freeze_patches"],
+    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from torch.nn import functional
 from ...data.augmenting import Augmentation
 from ..backbone import Backbone
 from ..objectives import Objective, Seen
-from .common import perceptron, unit
+from .parts import perceptron, steps_of, unit
+
+if TYPE_CHECKING:
+    from ..run import Job
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -67,3 +70,12 @@ class SimCLR(Objective):
     def about(self) -> dict[str, Any]:
         """Temperature and widths of the head."""
         return {"name": "simclr", "temperature": self.temperature, "projector": self.sizes}
+
+
+def made(net: nn.Module, job: Job) -> SimCLR:
+    """The objective of a job whose settings hold the parameters of the protocol."""
+    given = job.resolved.params
+    return SimCLR(
+        net, job.data.classes, steps_of(given["augment"], "augment"), given["temperature"], given["layers"],
+        given["hidden"], given["out"],
+    )  # fmt: skip

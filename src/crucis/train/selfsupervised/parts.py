@@ -40,6 +40,17 @@ def steps_of(chosen: Sequence[Any], parameter: str) -> tuple[Augmentation, ...]:
     return tuple(one.load("augment")(**one.params) for one in found)
 
 
+def pair(values: Sequence[float], parameter: str) -> tuple[float, float]:
+    """Lowest and highest of a range.
+
+    Raises:
+        SettingsError: not two numbers in order.
+    """
+    if len(values) != 2 or not 0 < values[0] <= values[1]:
+        raise SettingsError(parameter, f"expected two numbers, lowest and highest, got {list(values)}")
+    return float(values[0]), float(values[1])
+
+
 def perceptron(
     sizes: Sequence[int], *, norm: bool = True, last_norm: str = "none", activation: Callable[[], nn.Module] = nn.ReLU
 ) -> nn.Sequential:
