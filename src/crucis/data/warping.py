@@ -19,7 +19,7 @@ _SLACK = 2.0**-12
 
 
 def _taps(place: Tensor, size: int, kind: str) -> tuple[Tensor, Tensor | None]:
-    """Pixels (..., T) and their weights, float32, along one axis for the places (...), float64; None for weights of 1."""
+    """Pixels (..., T) and their weights, float32, along one axis for the places (...), float64; None for all 1."""
     if kind == "nearest":
         return place.floor().int().clamp_(0, size - 1).unsqueeze(-1), None
     shifted = place - 0.5
