@@ -121,13 +121,11 @@ class Run:
         settings, device, ranks = self.settings, job.device, job.ranks
         self.ranks = ranks
         if ranks:
-            check_world(settings, ranks.world)
+            check_world(settings, ranks.world, job.objective is not None)
         if settings.on_memory == "halve_batch" and job.objective is not None:
             raise SettingsError(
                 "on_memory", "an objective compares the examples of a whole batch; write on_memory: stop"
             )
-        if ranks and job.objective is not None:
-            raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
         self.model = self._model()
