@@ -55,7 +55,8 @@ def tables(readings: Readings) -> Iterator[c.StageTable]:
         operators = tuple(row for label, told in list(cells.items())[:_MOST] for row in _operators(label, told))
         if operators:
             columns = (c.Column("cell"), c.Column("operator"), c.Column("calls per step", "number"),
-                       c.Column("time per step", "number", "seconds"), c.Column("share", "number", "fraction"))  # fmt: skip
+                       c.Column("time per step", "number", "seconds"),
+                       c.Column("share", "number", "fraction"))  # fmt: skip
             yield c.StageTable(
                 f"{stage}-operators", f"slowest operators of {stage}", c.Table(columns, operators),
                 ("Time of their own, without what they call, in five steps of the first seed (torch.profiler).",),

@@ -19,9 +19,9 @@ from ..canon import digest
 from ..data.batches import Resident
 from ..data.dataset import Dataset
 from ..errors import Divergence
-from ..nets.weights import restore, save_weights
+from ..nets.weights import save_weights
 from ..records import Context, Result
-from . import pretraining, watching
+from . import pretraining, warm, watching
 from .alerts import Alerts
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
@@ -126,6 +126,7 @@ class Run:
             raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
+        self.taken: warm.Taken | None = None
         self.model = self._model()
         self.objective = self._objective()
         self.params = trained(self.model)
@@ -170,7 +171,9 @@ class Run:
         job = self.job
         model = untrained(job.build, job.seed, job.depth, job.verb)
         if job.initial is not None:
-            restore(model, job.initial / "model.safetensors")
+            self.taken = warm.take(
+                model, job.initial / "model.safetensors", self.settings.initial_head, job.data.classes
+            )
         model.to(job.device)
         if len(job.data.shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
