@@ -16,7 +16,7 @@ OPEN = {"mobilenet-v2": "3 epochs", "mobilenet-v3": "20 epochs", "dino-vits16": 
 
 @pytest.fixture
 def every(monkeypatch):
-    """Recipes whose augmentation the trainer cannot express yet, too."""
+    """Recipes of which the trainer cannot express another part, too."""
     monkeypatch.setattr(recipes, "published", recipes.translated)
 
 
@@ -184,6 +184,18 @@ def test_given_rates_stay_where_the_peak_is_scaled_alone(every):
     )  # fmt: skip
 
 
+def test_the_recipes_own_rule_for_a_batch_is_no_deviation():
+    params, _ = recipes.with_recipe("deit-ti-s", {"batch": 192})
+    lines = {one.key: one for one in audit(recipes.translated("deit-ti-s"), Training(resolve(params, 192 * 50)))}
+    assert [key for key, one in lines.items() if one.outcome == "deviates"] == ["batch_size"]
+    assert lines["lr.base"].text == "0.001 at batch 1,024, 0.0001875 at 192 (linear rule)"
+    assert lines["schedule.min_lr"].text == "floor adapted: 1e-05 is 0.0533333 of 0.0001875"
+    assert lines["lr at every step"].outcome == "derived"
+    params["lr"] = 0.001  # the rate of batch 1,024
+    lines = {one.key: one for one in audit(recipes.translated("deit-ti-s"), Training(resolve(params, 192 * 50)))}
+    assert lines["lr.base"].outcome == "deviates"
+
+
 def test_what_no_source_gives_is_asked_for_once_and_taken_when_written(every):
     with pytest.raises(
         SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: beside"
@@ -231,7 +243,7 @@ def test_averages_and_decays_of_recipes():
 
 def test_a_plateau_is_expressed_and_its_rates_are_those_of_the_run():
     made = recipes.translated("resnet-imagenet")
-    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1}}
+    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1, "patience": 10}}
     assert made.assumed["schedule.patience"].startswith("not reported")
     lines = {one.key: one for one in audit(made, Training(resolve(made.params, IMAGENET), None, "imagenet-1k"))}
     assert lines["lr at every step"].outcome == "unknown" and lines["schedule.gamma"].outcome == "exact"

@@ -111,6 +111,9 @@ def fit(
             with recomputed(run.model) if job.resolved.checkpointing else nullcontext():
                 _train(run, keeper)
             fitted = finish(run, label, begun, keeper.resumed)
+        except Divergence as error:
+            error.reactions = run.guard.listed
+            raise
         finally:
             run.alerts.close()
         fitted.reactions = run.guard.listed
