@@ -39,13 +39,28 @@ def test_a_study_names_a_recipe_and_a_reference(tmp_path, recipe):
     [("mobilenet-v3", "aug.policy"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
      ("{resnet-cifar: {reference: papr}}", "Did you mean 'paper'"),
      ("{resnet-cifar: {from: paper}}", "'reference' only"),
-     ("{resnet-cifar: paper}", "'reference' only"), ("mae-vitb16", "a protocol other than supervised")],
+     ("{resnet-cifar: paper}", "'reference' only"),
+     ("mae-vitb16", "is a recipe of the protocol mae, and this stage trains by supervised. Write train: mae"),
+     ("ewc-atari", "deep Q-learning")],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_one_fault_at_its_place(tmp_path, recipe, says):
     faults = check_study(str(study(tmp_path, recipe)))[1]
     assert len(faults) == 1
     assert faults[0].line == 4
     assert says in faults[0].text
+
+
+@pytest.mark.parametrize(
+    ("train", "recipe", "faulty"),
+    [("mae", "mae-vitb16", False), ("moco_v3", "mocov3-vit", False), ("mae", "adamw-cosine", False),
+     ("dino", "{dino-vits16: {}}, for: 2 epochs", False), ("dino", "dino-vits16", True), ("mae", "simclr-r50", True)],
+)  # fmt: skip
+def test_self_supervised_recipes_belong_to_their_protocols(tmp_path, train, recipe, faulty):
+    path = study(tmp_path, recipe)
+    text = path.read_text(encoding="utf-8").replace("train: supervised", f"train: {train}")
+    path.write_text(text.replace("{resnet_cifar: {depth: 8, width: 4}}", "{vit: {width: 16}}"), encoding="utf-8")
+    faults = check_study(str(path))[1]
+    assert [fault.line for fault in faults] == ([4] if faulty else [])
 
 
 def test_what_no_source_gives_is_one_fault_until_it_is_written(tmp_path, monkeypatch):
