@@ -7,6 +7,9 @@ CPU seconds per point, one thread, in turn, median over repeats; rows that are n
 reaches in the same run. bfloat16 pays on processors with matrix instructions for it; the first line says whether this
 one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough. `--write`
 keeps the table in results/landscape.json.
+
+Below each network: where the time of the fused forward pass goes, layer by layer, and how near to the peak each
+convolution comes there and by itself, repeated with its input in cache.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from crucis import streams
 from crucis.measure.directions import draw
+from crucis.measure.fusing import Fused
 from crucis.measure.surface import Surface
 from crucis.nets import convnet, resnet_cifar
 
@@ -47,10 +51,19 @@ def network(build: Callable[..., nn.Module]) -> nn.Module:
 
 
 def ours(
-    net: nn.Module, x: torch.Tensor, y: torch.Tensor, points: int, batch: int, folding: bool, precision: str = "fp32"
+    net: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    points: int,
+    batch: int,
+    folding: bool,
+    precision: str = "fp32",
+    fusing: bool = True,
 ) -> Callable[[], float]:
     x = x.to(memory_format=torch.channels_last)
-    surface = Surface(net, list(zip(x.split(batch), y.split(batch), strict=True)), folding=folding, precision=precision)
+    surface = Surface(
+        net, list(zip(x.split(batch), y.split(batch), strict=True)), folding=folding, fusing=fusing, precision=precision
+    )
     pair = [draw(surface.theta, torch.Generator().manual_seed(axis), "filter") for axis in range(2)]
     plane = surface.plane(*pair)
 
@@ -94,6 +107,86 @@ def pypi(net: nn.Module, x: torch.Tensor, y: torch.Tensor, points: int) -> Calla
 
     sample.points = steps**2  # type: ignore[attr-defined]
     return sample
+
+
+class Timed(fx.Interpreter):
+    """Runs a fused network and adds up the CPU seconds of every operation."""
+
+    def __init__(self, net: fx.GraphModule) -> None:
+        super().__init__(net)
+        self.seconds: dict[fx.Node, float] = {}
+        self.shapes: dict[fx.Node, torch.Size] = {}
+
+    def run_node(self, n: fx.Node) -> object:
+        start = time.process_time()
+        out = super().run_node(n)
+        self.seconds[n] = self.seconds.get(n, 0.0) + time.process_time() - start
+        if isinstance(out, torch.Tensor):
+            self.shapes[n] = out.shape
+        return out
+
+
+def alone(part: Fused, shape: torch.Size) -> float:
+    """CPU seconds per image of one convolution by itself, its input in cache, at the best of some batch sizes."""
+    best = float("inf")
+    for batch in (16, 32, 64, 128):
+        x = torch.randn(batch, *shape[1:]).to(memory_format=torch.channels_last)
+        for _ in range(8):
+            start = time.process_time()
+            for _ in range(4):
+                part(x)
+            best = min(best, (time.process_time() - start) / 4 / batch)
+    return best
+
+
+def layers(net: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int, repeats: int, most: float) -> list[dict]:
+    """Where the time of the fused forward pass goes: convolutions of equal shape together, then the rest."""
+    x = x.to(memory_format=torch.channels_last)
+    surface = Surface(net, list(zip(x.split(batch), y.split(batch), strict=True)))
+    fused = surface.network
+    assert isinstance(fused, fx.GraphModule)
+    timed = Timed(fused)
+    with torch.no_grad():
+        for part in x.split(batch):
+            timed.run(part)
+        timed.seconds.clear()
+        for _ in range(repeats):
+            for part in x.split(batch):
+                timed.run(part)
+        whole, rows = sum(timed.seconds.values()), {}
+        for node, seconds in timed.seconds.items():
+            part, label, flops, least = None, "all else", 0.0, 0.0
+            if node.op == "call_module":
+                part = fused.get_submodule(str(node.target))
+                label = type(part).__name__
+            if isinstance(part, Fused):
+                inside, out = timed.shapes[node.args[0]], timed.shapes[node]
+                label = f"{inside[1]}x{inside[2]} to {out[1]}x{out[2]}"
+                flops = 2.0 * part.filters.numel() * out[2] * out[3]
+                least = alone(part, inside) if label not in rows else rows[label]["alone"]
+            row = rows.setdefault(label, {"layer": label, "count": 0, "seconds": 0.0, "flops": 0.0, "alone": least})
+            row["count"], row["seconds"], row["flops"] = (
+                row["count"] + 1,
+                row["seconds"] + seconds,
+                row["flops"] + flops,
+            )
+    images, table = len(x) * repeats, []
+    for row in sorted(rows.values(), key=lambda row: -row["seconds"]):
+        each = row["flops"] / row["count"]
+        table.append({
+            "layer": row["layer"], "count": row["count"], "us_per_image": 1e6 * row["seconds"] / images,
+            "share": row["seconds"] / whole,
+            "of_peak": row["flops"] / (row["seconds"] / images) / most if each else None,
+            "alone_of_peak": each / row["alone"] / most if each else None,
+        })  # fmt: skip
+    return table
+
+
+def ceiling(table: list[dict]) -> float:
+    """Of the peak, if every convolution ran as it does alone and all else cost nothing."""
+    rows = [row for row in table if row["of_peak"]]
+    work = [row["of_peak"] * row["us_per_image"] for row in rows]
+    return sum(work) / sum(w / row["alone_of_peak"] for w, row in zip(work, rows, strict=True))
 
 
 def peak() -> float:
@@ -151,7 +244,8 @@ def main() -> None:
         rows = {
             "ours": ours(net, x, y, args.points, args.batch, True),
             "ours, bfloat16": ours(net, x, y, args.points, args.batch, True, "bf16"),
-            "ours, not folded": ours(net, x, y, args.points, args.batch, False),
+            "ours, not fused": ours(net, x, y, args.points, args.batch, True, fusing=False),
+            "ours, not folded": ours(net, x, y, args.points, args.batch, False, fusing=False),
             "plain loop, one batch": plain(net, x, y, args.points),
             "PyPI loss-landscapes": pypi(net, x, y, args.points),
         }
@@ -167,7 +261,13 @@ def main() -> None:
                             "of_peak": flops / costs[label] / most}  # fmt: skip
             print(f"  {label:24s} {table[label]['ms']:9.1f} ms per point   {table[label]['of_ours']:5.2f} x ours   "
                   f"{table[label]['of_peak']:5.0%} of peak")  # fmt: skip
-        body["networks"][name] = table
+        found = layers(net, x, y, args.batch, args.repeats, most)
+        for row in found:
+            shares = f"{row['of_peak']:5.0%} of peak, alone {row['alone_of_peak']:4.0%}" if row["of_peak"] else ""
+            print(f"    {row['count']:2d} x {row['layer']:18s} {row['us_per_image']:7.1f} us an image "
+                  f"{row['share']:5.0%} of the time   {shares}")  # fmt: skip
+        print(f"    convolutions alone would reach {ceiling(found):.0%} of peak")
+        body["networks"][name] = {"rows": table, "layers": found, "convolutions_alone_of_peak": ceiling(found)}
     if args.write:
         path = Path(__file__).parent / "results" / "landscape.json"
         path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), store: str | Path | None = None,
-    data: str | Path | None = None, workers: int | None = None,
+    data: str | Path | None = None, workers: int | None = None, ranks: int = 1,
 ) -> Path:  # fmt: skip
     """Run a study to its report and return the page's path.
 
@@ -27,6 +27,7 @@ def run(
         store: where records live; default as on the command line.
         data: the folder of data sets that are neither embedded nor generated.
         workers: worker processes; default one per core.
+        ranks: processes that train each network together; more than one are part of the key.
 
     Raises:
         StudyError: the study has faults.
@@ -34,7 +35,7 @@ def run(
     """
     from .study import session as sessions
 
-    session = sessions.open_session(source, preset=preset, sets=sets, store=store, data=data)
+    session = sessions.open_session(source, preset=preset, sets=sets, store=store, data=data, ranks=ranks)
     outcome = sessions.execute(session, workers=workers)
     page = sessions.write_report(session)
     if outcome.failed:
@@ -44,7 +45,7 @@ def run(
 
 def table(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), store: str | Path | None = None,
-    data: str | Path | None = None,
+    data: str | Path | None = None, ranks: int = 1,
 ) -> pandas.DataFrame:  # fmt: skip
     """One row per cell and seed; columns `factor...`, `seed`, then `stage.column`, then `stage.state`.
 
@@ -56,7 +57,7 @@ def table(
     from .study import session as sessions
     from .study.flat import flat_table
 
-    session = sessions.open_session(source, preset=preset, sets=sets, store=store, data=data)
+    session = sessions.open_session(source, preset=preset, sets=sets, store=store, data=data, ranks=ranks)
     columns, rows = flat_table(session.plan, session.store)
     return pandas.DataFrame(rows, columns=columns)
 

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from lab import clean_error
+from lab import clean_error, environment
 
 #: A network that takes its time, so that a group can be met in the middle; its dropout differs from rank to rank.
 NET = """\
@@ -98,8 +100,12 @@ def test_a_group_that_is_stopped_and_then_loses_a_rank_ends_as_if_undisturbed(la
     assert len(lab.of_kind("at")) == 1
     assert not _ranks_under(tmp_path) and not list(tmp_path.glob("crucis-ranks-*"))
 
-    again = lab("reproduce", "--ranks", "2")
-    assert again.code == 0, again.all
+    # The same by torchrun from outside, undisturbed: rank 0 runs the study, the other computes along.
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "crucis"]
+    words = ["run", str(lab.folder / "study.yaml"), "--quiet", "--store", str(tmp_path / "other")]
+    done = subprocess.run([*start, *words], env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lab.contents(tmp_path / "other") == lab.contents()
 
 
 def test_what_ranks_cannot_do_is_one_sentence(lab):
@@ -109,6 +115,9 @@ def test_what_ranks_cannot_do_is_one_sentence(lab):
     clean_error(lab("run", "--ranks", "0"), "at least one rank")
     clean_error(lab("plan", "--ranks", "-1"), "at least one rank")
     clean_error(lab("run", "--ranks", "2", "--device", "cuda:1"), "names one GPU")
+    lab.write("def train(job, ctx):\n    return None\n", "mine.py")
+    lab.write(STUDY.replace("supervised", "./mine.py").split(", batch")[0] + "}\n")
+    clean_error(lab("plan", "--ranks", "2"), "the protocol './mine.py' trains on one rank; leave out --ranks")
 
 
 def test_ranks_are_part_of_the_key_of_trainings_alone(lab):

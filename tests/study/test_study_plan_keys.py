@@ -163,3 +163,35 @@ def test_a_part_of_the_plan_takes_what_it_needs_along(tmp_path):
     assert all(step.publishes for step in part[:2])
     planned = {step.key for step in part} | {key for step in part for key in step.publishes}
     assert all(set(step.input_keys()) <= planned for step in part)
+
+
+def _training(tmp_path, words):
+    text = (
+        f"study: one\nseeds: 1\nstages:\n  m: {{train: supervised, net: mlp, data: digits, for: 2 epochs, {words}}}\n"
+    )
+    (node,) = plan_of(tmp_path, text).nodes
+    return node.key
+
+
+def test_rules_that_tell_are_no_identity_and_those_that_change_the_training_are(tmp_path):
+    plain = _training(tmp_path, "batch: 64")
+    assert plain == _training(tmp_path, "batch: 64, watch: {grad_norm > 10: [log, checkpoint], disk_free < 10%: log}")
+    cut = _training(tmp_path, "batch: 64, watch: {loss_rise > 50%: {lower_lr: 1/2}}")
+    assert cut == _training(tmp_path, "batch: 64, watch: {loss_rise>0.50: [lower_lr, {mail: a@example.org}]}")
+    others = [
+        _training(tmp_path, f"batch: 64, {words}")
+        for words in ("watch: {loss_rise > 50%: stop}", "on_not_finite: skip", "on_memory: halve_batch",
+                      "precision: fp16", "schedule: plateau", "checkpointing: true")
+    ]  # fmt: skip
+    assert len({plain, cut, *others}) == 2 + len(others)
+    assert plain == _training(tmp_path, "batch: 64, on_not_finite: stop, checkpointing: false")
+
+
+def test_levels_that_differ_in_what_is_told_share_a_step_that_tells_all_of_it(tmp_path):
+    text = (
+        "study: one\nseeds: 1\n"
+        "factors: {told: {a: {w: {loss > 1: log}}, b: {w: {loss > 1: checkpoint, lr > 0: log}}}}\n"
+        "stages:\n  m: {train: supervised, net: mlp, data: digits, for: 2 epochs, watch: $told.w}\n"
+    )
+    (step,) = plan_of(tmp_path, text).steps()
+    assert step.hints["tell"] == {"loss > 1.0": ["log", "checkpoint"], "lr > 0.0": ["log"]}

@@ -72,3 +72,30 @@ def test_a_plateau_resumes_bit_for_bit(tmp_path, stops):
     whole = run(tmp_path / "whole", made())
     assert len(set(whole[0].curve["lr"])) > 2
     _same(whole, _interrupted(tmp_path / "cut", made(), stops))
+
+
+@pytest.mark.parametrize(("name", "floor"), [("resnet-imagenet", 0.0), ("vgg-imagenet", 1e-3)])
+def test_publications_that_waited_for_a_plateau_are_written_as_one(name, floor):
+    """He et al. 2016, section 3.4: divided by 10 when the error plateaus; Simonyan and Zisserman 2015, section 3.1:
+    decreased by a factor of 10 when the validation accuracy stopped improving, three times in all."""
+    from crucis.train import recipes
+
+    made = recipes.translated(name)
+    (params,) = made.params["schedule"].values()
+    assert list(made.params["schedule"]) == ["plateau"] and params["metric"] == "accuracy"
+    assert params["factor"] == 0.1 and params.get("floor", 0.0) == pytest.approx(floor)
+    assert not any(part.startswith("schedule.") for part in made.missing)
+    assert "schedule.patience" in made.assumed
+    assert made.params["length"] == {"resnet-imagenet": "600000 steps", "vgg-imagenet": "370000 steps"}[name]
+
+
+def test_an_audit_says_that_the_rates_were_decided_during_the_run():
+    from crucis.train import recipes
+    from crucis.train.published.audit import Training, audit
+    from crucis.train.settings import resolve
+
+    made = recipes.translated("resnet-imagenet")
+    params = {**made.params, "batch": 256}
+    lines = {line.key: line for line in audit(made, Training(resolve(params, 1_281_167)))}
+    assert lines["lr at every step"].outcome == "unknown"
+    assert (lines["schedule.kind"].outcome, lines["schedule.gamma"].outcome) == ("derived", "exact")

@@ -16,7 +16,7 @@ OPEN = {"mobilenet-v2": "3 epochs", "mobilenet-v3": "20 epochs", "dino-vits16": 
 
 @pytest.fixture
 def every(monkeypatch):
-    """Recipes whose augmentation the trainer cannot express yet, too."""
+    """Recipes of which the trainer cannot express another part, too."""
     monkeypatch.setattr(recipes, "published", recipes.translated)
 
 
@@ -231,7 +231,7 @@ def test_averages_and_decays_of_recipes():
 
 def test_a_plateau_is_expressed_and_its_rates_are_those_of_the_run():
     made = recipes.translated("resnet-imagenet")
-    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1}}
+    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1, "patience": 10}}
     assert made.assumed["schedule.patience"].startswith("not reported")
     lines = {one.key: one for one in audit(made, Training(resolve(made.params, IMAGENET), None, "imagenet-1k"))}
     assert lines["lr at every step"].outcome == "unknown" and lines["schedule.gamma"].outcome == "exact"

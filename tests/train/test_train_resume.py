@@ -23,6 +23,10 @@ OPTIMISERS = ["sgd", {"sgd": {"momentum": 0.0}}, "adam", "adamw", {"rmsprop": {"
 RECIPES = {
     "plain": {},
     "rich": {"augment": AUGMENT, "ema": 0.9, "label_smoothing": 0.1, "clip": 0.5, "select": "loss"},
+    "policies": {
+        "repeats": 3,
+        "augment": ["resized_crop", "rand_augment", {"random_erasing": {"mode": "pixel"}}, "mix"],
+    },
     "bf16": {"precision": "bf16", "accumulate": 2, "ema": 0.5},
 }
 FOLLOWED = {

@@ -63,6 +63,8 @@ def test_a_condition_over_steps_is_judged_step_by_step():
     ({"not " * 30 + "loss > 1": "log"}, "inside one another"),
     ({"loss > 1": {"lower_lr": 2}}, "between 0 and 1"),
     ({"loss > 1": {"lower_lr": True}}, "between 0 and 1"),
+    ({"loss > 1": {"lower_lr": "300%"}}, "between 0 and 1"),
+    ({"loss > 1": {"lower_lr": "half"}}, "between 0 and 1"),
     ({"loss > 1": {"webhook": "file:///etc/passwd"}}, "begins with https://"),
     ({"loss > 1": "mail"}, "one address"),
     ({"loss > 1": {"mail": "a@b, c@d"}}, "one address"),
@@ -89,6 +91,7 @@ def test_rules_that_tell_are_no_identity_and_those_that_alter_are():
         "grad_norm > 10.0": ["log"], "loss > 1.0": [{"mail": "me@example.org"}],
         "disk_free < 0.1": ["delete_checkpoints", {"webhook": "https://example.org/x"}],
     }  # fmt: skip
+    assert altering({"loss > 1": {"lower_lr": "25%"}}) == altering({"loss > 1": {"lower_lr": "1/4"}})
     assert altering({}) == telling({}) == altering(None) == {}
     assert altering({"accuracy < 25%": "stop", "grad_norm>10.0": {"lower_lr": 0.5}}) == altering(watch)
 

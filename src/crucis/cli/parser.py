@@ -29,7 +29,9 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="DIR", help="where records live (default: CRUCIS_STORE, nearest .crucis)")
     parser.add_argument("--data", metavar="DIR", help="where data sets lie (default: CRUCIS_DATA)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda or auto (default)")
-    parser.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--fast", action="store_true", help="allow kernels that are not deterministic (recorded)")
+    mode.add_argument("--deterministic", dest="fast", action="store_false", help="deterministic kernels only (default)")
     parser.add_argument("--ranks", type=int, metavar="N", help="processes that train each network together (default 1)")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CrucisError
 from ..study import session as sessions
 from ..study.hunting import given_up
+from ..study.ranks import by_torchrun, check_ranks, world_of
 from ..study.readings import Readings
 from ..study.session import Session
 from . import tracking
@@ -30,7 +31,7 @@ def opened(a: argparse.Namespace) -> Session:
     return sessions.open_session(
         a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
         device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
-        ranks=_ranks(a),
+        ranks=_ranks(a), together=by_torchrun(os.environ) is not None,
     )  # fmt: skip
 
 
@@ -66,9 +67,26 @@ def part(a: argparse.Namespace, session: Session) -> tuple[tuple[str, ...], dict
 
 def run(a: argparse.Namespace) -> int:
     """Run what is missing, judge, report."""
+    rank = by_torchrun(os.environ)
+    if rank is not None:
+        return _together(a, rank)
+    return _whole(a)
+
+
+def _whole(a: argparse.Namespace) -> int:
     session = opened(a)
     stages, cells = part(a, session)
     return _run(a, session, stages, cells, again=tuple(a.again), stall_s=a.stall)
+
+
+def _together(a: argparse.Namespace, rank: int) -> int:
+    """One of the processes that torchrun started: rank 0 runs the study, the others compute along."""
+    from ..study import torchrun
+
+    a.ranks = world_of(os.environ, a.ranks)
+    if rank == 0:
+        return torchrun.lead(a.device, lambda: _whole(a))
+    return torchrun.follow(a.device, sessions.data_root(a.data) if a.data else None)
 
 
 def _run(
@@ -76,14 +94,12 @@ def _run(
     cells: Mapping[str, tuple[str, ...]] | None = None, **options: Any,
 ) -> int:  # fmt: skip
     started = time.monotonic()
+    if a.ranks is not None and not session.circumstance.together:
+        check_ranks(a.ranks, a.device)
     if a.device not in ("auto", "cpu"):
         from ..study.steps import check_device
 
         check_device(a.device)
-    if a.ranks is not None:
-        from ..study.ranks import check_ranks
-
-        check_ranks(a.ranks, a.device)
     if a.workers is not None and a.workers < 1:
         raise CrucisError(f"--workers {a.workers}: at least one worker is needed")
     for warning in session.plan.code.warnings:

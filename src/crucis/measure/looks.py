@@ -29,6 +29,7 @@ class Look:
         norms: lengths of the two directions; the second is 0 on a line.
         cosine: of the angle between them; 0 on a line.
         folded: layers whose normalisation is folded.
+        path: which forward pass runs, in words.
         eigenvalues: of the directions, if they are eigenvectors.
         exact: (a, b) -> the loss in float32, where `loss` is in less.
     """
@@ -38,6 +39,7 @@ class Look:
     norms: tuple[float, float]
     cosine: float
     folded: int = 0
+    path: str = "plain"
     eigenvalues: tuple[float, ...] = ()
     exact: Callable[[float, float], float] | None = None
 
@@ -96,6 +98,7 @@ def _around(
             (norm(first), norm(second) if dimensions == 2 else 0.0),
             cosine(first, second) if dimensions == 2 else 0.0,
             surface.folded,
+            surface.path,
             tuple(values[dimensions * s : dimensions * (s + 1)]),
             _exactly(exact, first, second) if exact is not None else None,
         )

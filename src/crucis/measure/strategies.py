@@ -81,22 +81,26 @@ def distilled(anchor: nn.Module, classes: Sequence[int], weight: float, temperat
     return made
 
 
-def replayed(x: Tensor, y: Tensor, weight: float) -> TermFor:
+def replayed(x: Tensor, y: Tensor, weight: float, among: Sequence[int] | None = None) -> TermFor:
     """weight x mean cross-entropy of as many remembered examples as the batch has, drawn anew at every step.
 
     Args:
         x, y: the memory, on the network's device.
         weight: of the term; the new task's own loss has 1.
+        among: classes that the remembered task's head has; all if left out.
 
     Source: rehearsal, A. Robins, 1995 (doi:10.1080/09540099550039318).
     """
 
+    kept = None if among is None else torch.tensor(sorted(among), device=y.device)
+    wanted = y if kept is None else torch.searchsorted(kept, y)
+
     def made(live: nn.Module) -> Term:  # noqa: ARG001
         def term(forward: Forward, batch: Tensor, logits: Tensor) -> Tensor:  # noqa: ARG001
             index = torch.randint(len(y), (len(batch),), device=y.device)
-            return weight * functional.cross_entropy(
-                forward(x.index_select(0, index)).float(), y.index_select(0, index)
-            )
+            out = forward(x.index_select(0, index)).float()
+            out = out if kept is None else out.index_select(1, kept)
+            return weight * functional.cross_entropy(out, wanted.index_select(0, index))
 
         return term
 

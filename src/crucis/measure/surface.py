@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -16,6 +17,7 @@ from ..streams import borrowed
 from .directions import Plane, moved
 from .evaluate import Batch, losses
 from .folding import Folded, fold
+from .fusing import Fusion, fuse
 
 BatchNorm = Literal["frozen", "batch", "recalibrated"]
 Precision = Literal["fp32", "bf16"]
@@ -30,11 +32,14 @@ class Surface:
         batch_norm: `frozen` uses the stored statistics; `batch` those of each batch, and stores nothing;
             `recalibrated` estimates them anew at every point from all batches (their plain average).
         folding: whether frozen normalisation may be folded; off it is only slower.
+        fusing: whether convolutions may take along what follows them (see `fusing`); off it is only slower.
         precision: of the forward pass. Points are written in float32 whatever it is, and rounded once for `bf16`.
 
     Attributes:
         theta: name -> weight of every parameter that moves, at the trained point.
         folded: how many layers are folded.
+        path: which forward pass runs, in words for a record.
+        network: what runs.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Surface:
         *,
         batch_norm: BatchNorm = "frozen",
         folding: bool = True,
+        fusing: bool = True,
         precision: Precision = "fp32",
     ) -> None:
         self._parts, self._policy = parts, batch_norm
@@ -71,6 +77,10 @@ class Surface:
             net.to(torch.bfloat16)
             self._low = [(target, exact[name]) for name, target in self._targets.items()]
             self._targets = exact
+        self._fusion = Fusion(net)
+        if fusing and batch_norm == "frozen" and precision == "fp32":
+            self._fusion = fuse(net, self._parts[0][0], self._targets)
+        self.path, self.network = self._fusion.told, self._fusion.net
 
     def plane(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Plane:
         """The plane theta + a first + b second."""
@@ -85,10 +95,15 @@ class Surface:
         """
         for rounded, exact in self._low:
             rounded.copy_(exact)
+        self._fusion.pack()
         with borrowed(derive(0, "measure", "surface")):
             if self._policy == "recalibrated":
                 self._recalibrate()
-            return losses(self._net, self._parts)[0]
+            value = losses(self._fusion.net, self._parts)[0]
+            if self._fusion.parts and not math.isfinite(value):
+                with borrowed(derive(0, "measure", "surface")):
+                    value = losses(self._net, self._parts)[0]
+            return value
 
     def _recalibrate(self) -> None:
         with estimating(self._norms):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +29,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.inward, self.outward = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.drop = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.drop: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, D) to (N, T, D)."""
@@ -53,6 +55,11 @@ class Block(nn.Module):
         x = x + self.attention(self.norm_attention(x))
         return x + self.dense(self.norm_dense(x))
 
+    def branches(self) -> tuple[nn.Sequential, nn.Sequential]:
+        """The ends of both residual branches, to put something behind."""
+        self.attention.drop = nn.Sequential(self.attention.drop)
+        return self.attention.drop, self.dense
+
 
 class MixerBlock(nn.Module):
     """A dense part over tokens, then one over channels."""
@@ -67,6 +74,10 @@ class MixerBlock(nn.Module):
         x = x + self.tokens(self.norm_tokens(x).transpose(1, 2)).transpose(1, 2)
         return x + self.channels(self.norm_channels(x))
 
+    def branches(self) -> tuple[nn.Sequential, nn.Sequential]:
+        """The ends of both residual branches, to put something behind."""
+        return self.tokens, self.channels
+
 
 class _Patched(nn.Module):
     """Patches to tokens, blocks, norm, mean, head."""
@@ -76,6 +87,11 @@ class _Patched(nn.Module):
         self.patches = nn.Conv2d(channels, width, side, side)
         self.blocks, self.norm = nn.Sequential(*blocks), nn.LayerNorm(width)
         self.head = nn.Linear(width, classes)
+
+    def branches(self) -> list[tuple[nn.Sequential, nn.Sequential]]:
+        """The ends of the residual branches of each block."""
+        blocks: list[Any] = list(self.blocks)
+        return [block.branches() for block in blocks]
 
     def tokens(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, T, D)."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
-EXAMPLES = [{}, {"patch": 8, "width": 10, "depth": 2, "dropout": 0.1}]
-LIMITS = {"width": "[1, 8192]", "depth": "[1, 200]", "patch": "[1, 1024]", "dropout": "[0, 1)"}
+EXAMPLES = [{}, {"patch": 8, "width": 10, "depth": 2, "dropout": 0.1, "drop_path": 0.2}]
+LIMITS = {"width": "[1, 8192]", "depth": "[1, 200]", "patch": "[1, 1024]", "dropout": "[0, 1)", "drop_path": "[0, 1)"}
 
 
 def _patches(input: tuple[int, ...], patch: int | None) -> tuple[int, int, int]:
@@ -37,6 +37,7 @@ def build(
     token_mlp: float = 0.5,
     channel_mlp: float = 2.0,
     dropout: float = 0.0,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """Images (N, C, H, W) to logits (N, classes).
 
@@ -47,12 +48,17 @@ def build(
         token_mlp: hidden width of the mixing over tokens, in multiples of `width`.
         channel_mlp: hidden width of the mixing over channels, in multiples of `width`.
         dropout: in both dense parts, 0 to below 1.
+        drop_path: stochastic depth: probability with which the last block is left out, falling linearly to the first.
     """
+    from ._depth import thin
     from ._tokens import Mixer
 
     channels, side, tokens = _patches(input, patch)
     hidden = (max(1, round(token_mlp * width)), max(1, round(channel_mlp * width)))
-    return Mixer(channels, side, tokens, classes, width, depth, hidden, dropout)
+    net = Mixer(channels, side, tokens, classes, width, depth, hidden, dropout)
+    if drop_path:
+        thin(net.branches(), drop_path)
+    return net
 
 
 def count(
@@ -65,6 +71,7 @@ def count(
     token_mlp: float = 0.5,
     channel_mlp: float = 2.0,
     dropout: float = 0.0,  # noqa: ARG001
+    drop_path: float = 0.0,  # noqa: ARG001
 ) -> int:
     """Trained parameters."""
     channels, side, tokens = _patches(input, patch)

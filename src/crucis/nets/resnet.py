@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
-EXAMPLES = [{"widen": 0.125}, {"depth": 50, "widen": 0.125}, {"depth": 34, "widen": 0.1}]
-LIMITS = {"depth": "[10, 152]", "widen": "(0, 16]"}
+EXAMPLES = [{"widen": 0.125}, {"depth": 50, "widen": 0.125}, {"depth": 34, "widen": 0.1, "drop_path": 0.2}]
+LIMITS = {"depth": "[10, 152]", "widen": "(0, 16]", "drop_path": "[0, 1)"}
 _STAGES = {
     10: (1, 1, 1, 1),
     18: (2, 2, 2, 2),
@@ -41,20 +41,25 @@ def _plan(depth: int, widen: float) -> tuple[int, list[tuple[int, int, int]]]:
     return stem, out
 
 
-def build(input: tuple[int, ...], classes: int, *, depth: int = 18, widen: float = 1.0) -> nn.Module:
+def build(
+    input: tuple[int, ...], classes: int, *, depth: int = 18, widen: float = 1.0, drop_path: float = 0.0
+) -> nn.Module:
     """Images (N, C, H, W) to logits (N, classes).
 
     Args:
         depth: 10, 18, 34 (two 3x3 convolutions per block), 50, 101, 152 (bottlenecks).
         widen: factor on the 64, 128, 256, 512 channels of the stages.
+        drop_path: stochastic depth: probability with which the last block is left out, falling linearly to the first.
     """
     from torch.nn import ReLU
 
+    from ._depth import thin
     from ._residual import basic, bottleneck, headed
 
     stem, plan = _plan(depth, widen)
     first = [blocks.normalised(blocks.image("resnet", input)[0], stem, 3), ReLU()]
     stages = [bottleneck(*block) if depth >= 50 else basic(*block) for block in plan]
+    thin([(block.body,) for block in stages], drop_path)
     return headed(first, list(stages), plan[-1][1] * (4 if depth >= 50 else 1), classes)
 
 
@@ -67,7 +72,14 @@ def _block(inputs: int, width: int, stride: int, deep: bool) -> int:
     return body + (blocks.normalised_count(inputs, outputs, 1) if inputs != outputs or stride != 1 else 0)
 
 
-def count(input: tuple[int, ...], classes: int, *, depth: int = 18, widen: float = 1.0) -> int:
+def count(
+    input: tuple[int, ...],
+    classes: int,
+    *,
+    depth: int = 18,
+    widen: float = 1.0,
+    drop_path: float = 0.0,  # noqa: ARG001
+) -> int:
     """Trained parameters."""
     stem, plan = _plan(depth, widen)
     deep = depth >= 50

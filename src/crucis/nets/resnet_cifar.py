@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
-EXAMPLES = [{}, {"depth": 8, "width": 5}]
-LIMITS = {"depth": "[8, 1202]", "width": "[1, 4096]"}
+EXAMPLES = [{}, {"depth": 8, "width": 5}, {"depth": 8, "width": 5, "drop_path": 0.2}]
+LIMITS = {"depth": "[8, 1202]", "width": "[1, 4096]", "drop_path": "[0, 1)"}
 
 
 def _each(depth: int) -> int:
@@ -25,29 +25,41 @@ def _each(depth: int) -> int:
     return (depth - 2) // 6
 
 
-def build(input: tuple[int, ...], classes: int, *, depth: int = 20, width: int = 16) -> nn.Module:
+def build(
+    input: tuple[int, ...], classes: int, *, depth: int = 20, width: int = 16, drop_path: float = 0.0
+) -> nn.Module:
     """Images (N, C, H, W) to logits (N, classes).
 
     Args:
         depth: weighted layers, 6n + 2.
         width: channels of the first stage; the others have twice and four times as many.
+        drop_path: stochastic depth: probability with which the last block is left out, falling linearly to the first.
     """
     from torch.nn import ReLU
 
-    from ._residual import basic, headed
+    from ._depth import thin
+    from ._residual import Residual, basic, headed
 
     each, inputs = _each(depth), width
-    stages: list[nn.Module] = []
+    stages: list[Residual] = []
     stem = [blocks.normalised(blocks.image("resnet_cifar", input)[0], width, 3), ReLU()]
     for stage in range(3):
         for place in range(each):
             outputs = width << stage
             stages.append(basic(inputs, outputs, 2 if stage and not place else 1, padded=True))
             inputs = outputs
-    return headed(stem, stages, inputs, classes)
+    thin([(block.body,) for block in stages], drop_path)
+    return headed(stem, [*stages], inputs, classes)
 
 
-def count(input: tuple[int, ...], classes: int, *, depth: int = 20, width: int = 16) -> int:
+def count(
+    input: tuple[int, ...],
+    classes: int,
+    *,
+    depth: int = 20,
+    width: int = 16,
+    drop_path: float = 0.0,  # noqa: ARG001
+) -> int:
     """Trained parameters."""
     each, inputs = _each(depth), width
     total = blocks.normalised_count(blocks.image("resnet_cifar", input)[0], width, 3)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
-EXAMPLES = [{}, {"patch": 4, "heads": 2, "width": 20, "depth": 2, "dropout": 0.1}]
+EXAMPLES = [{}, {"patch": 4, "heads": 2, "width": 20, "depth": 2, "dropout": 0.1, "drop_path": 0.2}]
 LIMITS = {
     "width": "[1, 8192]", "depth": "[1, 200]", "heads": "[1, 128]", "patch": "[1, 1024]", "mlp": "(0, 16]",
-    "dropout": "[0, 1)",
+    "dropout": "[0, 1)", "drop_path": "[0, 1)",
 }  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def build(
     patch: int | None = None,
     mlp: float = 2.0,
     dropout: float = 0.0,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """Images (N, C, H, W) to logits (N, classes).
 
@@ -51,13 +52,18 @@ def build(
         patch: side of a patch in pixels; by default one that gives about 8 patches a side, at least 2 pixels.
         mlp: hidden width of a block's dense part, in multiples of `width`.
         dropout: after attention and in the dense part, 0 to below 1.
+        drop_path: stochastic depth: probability with which the last block is left out, falling linearly to the first.
     """
+    from ._depth import thin
     from ._tokens import Transformer
 
     channels, side, tokens = _patches(input, patch)
     if width % heads:
         raise blocks.NetError(f"vit: {heads} heads do not share a width of {width}")
-    return Transformer(channels, side, tokens, classes, width, depth, heads, round(mlp * width), dropout)
+    net = Transformer(channels, side, tokens, classes, width, depth, heads, round(mlp * width), dropout)
+    if drop_path:
+        thin(net.branches(), drop_path)
+    return net
 
 
 def count(
@@ -70,6 +76,7 @@ def count(
     patch: int | None = None,
     mlp: float = 2.0,
     dropout: float = 0.0,  # noqa: ARG001
+    drop_path: float = 0.0,  # noqa: ARG001
 ) -> int:
     """Trained parameters."""
     channels, side, tokens = _patches(input, patch)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 REVISION = 1
 INPUTS = ["image"]
-EXAMPLES = [{"depth": 10, "widen": 1}, {"widen": 0.5, "dropout": 0.1}]
-LIMITS = {"depth": "[10, 1000]", "widen": "(0, 64]", "dropout": "[0, 1)"}
+EXAMPLES = [{"depth": 10, "widen": 1}, {"widen": 0.5, "dropout": 0.1}, {"depth": 10, "widen": 0.5, "drop_path": 0.2}]
+LIMITS = {"depth": "[10, 1000]", "widen": "(0, 64]", "dropout": "[0, 1)", "drop_path": "[0, 1)"}
 
 
 def _plan(depth: int, widen: float) -> list[tuple[int, int, int]]:
@@ -33,7 +33,13 @@ def _plan(depth: int, widen: float) -> list[tuple[int, int, int]]:
 
 
 def build(
-    input: tuple[int, ...], classes: int, *, depth: int = 16, widen: float = 2.0, dropout: float = 0.0
+    input: tuple[int, ...],
+    classes: int,
+    *,
+    depth: int = 16,
+    widen: float = 2.0,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
 ) -> nn.Module:
     """Images (N, C, H, W) to logits (N, classes).
 
@@ -41,16 +47,20 @@ def build(
         depth: weighted layers, 6n + 4.
         widen: factor on the 16, 32, 64 channels of the stages.
         dropout: between the two convolutions of a block, 0 to below 1.
+        drop_path: stochastic depth: probability with which the last block is left out, falling linearly to the first.
     """
     from torch import nn
 
+    from ._depth import thin
     from ._wide import Wide
 
     plan = _plan(depth, widen)
     width = plan[-1][1]
+    stages = [Wide(*block, dropout) for block in plan]
+    thin([(block.body,) for block in stages], drop_path)
     net = nn.Sequential(
         nn.Conv2d(blocks.image("wrn", input)[0], 16, 3, 1, 1, bias=False),
-        *(Wide(*block, dropout) for block in plan),
+        *stages,
         nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes),
     )  # fmt: skip
     blocks.he_convolutions(net)
@@ -64,6 +74,7 @@ def count(
     depth: int = 16,
     widen: float = 2.0,
     dropout: float = 0.0,  # noqa: ARG001
+    drop_path: float = 0.0,  # noqa: ARG001
 ) -> int:
     """Trained parameters."""
     plan = _plan(depth, widen)

@@ -41,13 +41,15 @@ class PlanError(CrucisError):
 
 @dataclass(frozen=True)
 class Circumstance:
-    """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed."""
+    """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed, how many
+    ranks train each network (which a key does contain), and whether this process is one of them."""
 
     data_root: Path | None = None
     device: str = "auto"
     determinism: str = "strict"
     unsealed: bool = False
     ranks: int = 1
+    together: bool = False
 
 
 @dataclass
@@ -88,13 +90,15 @@ class Plan:
 
     def steps_of(self, nodes: list[Node]) -> list[Step]:
         """The engine's steps of these nodes, each key once."""
-        seen: set[str] = set()
-        out = []
+        first: dict[str, Node] = {}
+        told: dict[str, dict[str, list[Any]]] = {}
         for node in nodes:
-            if node.key not in seen and not node.pending:
-                seen.add(node.key)
-                out.append(self._step(node))
-        return out
+            if not node.pending:
+                first.setdefault(node.key, node)
+                for rule, actions in telling(node.bound.params.get("watch")).items():  # no part of the key: all of them
+                    known = told.setdefault(node.key, {}).setdefault(rule, [])
+                    known += [action for action in actions if action not in known]
+        return [self._step(node, told.get(key)) for key, node in first.items()]
 
     def with_inputs(self, wanted: list[Node]) -> list[Node]:
         """The nodes and all that they rest on, in the order of the plan."""
@@ -112,7 +116,7 @@ class Plan:
                         keep.add(publisher.get(key, key))
         return [node for node in self.nodes if node.key in keep]
 
-    def _step(self, node: Node) -> Step:
+    def _step(self, node: Node, told: dict[str, list[Any]] | None) -> Step:
         hints: dict[str, Any] = {
             "sources": self.sources,
             "folder": str(self.study.folder),
@@ -128,7 +132,7 @@ class Plan:
             hints["models"] = node.models
         if node.sealed and self.circumstance.unsealed:
             hints["unsealed"] = True
-        if told := telling(node.bound.params.get("watch")):
+        if told:
             hints["tell"] = told
         return Step(
             key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,

@@ -43,6 +43,29 @@ class RankFailed(CrucisError):
             self.add_note(trace)
 
 
+def bereaved(error: BaseException) -> bool:
+    """Whether an exception only says that another rank has gone."""
+    return not isinstance(error, (Stopped, Divergence, Refusal)) and bool(_BEREAVED.search(str(error)))
+
+
+def by_torchrun(environ: Mapping[str, str]) -> int | None:
+    """The rank of this process, if torchrun started it as one of several."""
+    several = "TORCHELASTIC_RUN_ID" in environ and int(environ.get("WORLD_SIZE", "1")) > 1
+    return int(environ["RANK"]) if several else None
+
+
+def world_of(environ: Mapping[str, str], asked: int | None) -> int:
+    """How many ranks torchrun started.
+
+    Raises:
+        CrucisError: `--ranks` says another number.
+    """
+    count = int(environ["WORLD_SIZE"])
+    if asked not in (None, count):
+        raise CrucisError(f"--ranks {asked}: torchrun started {count} processes; leave out --ranks")
+    return count
+
+
 def order(step: Step, context: Context) -> dict[str, Any]:
     """What a rank needs to know of the step, as JSON values."""
     inputs = {role: _text(folder) for role, folder in context.inputs.items()}
@@ -182,7 +205,7 @@ class _Group:
 
     def _cause(self, status: int, oom: bool) -> BaseException:
         """Why there is no result: the first that was heard and is no mere consequence of another rank's end."""
-        first = next((end for end in self.ends if not _BEREAVED.search(str(end))), None)
+        first = next((end for end in self.ends if not bereaved(end)), None)
         died = first is None or getattr(first, "classed", ("", ""))[1] == "died_rank"
         if died and oom:
             return RankFailed("the kernel killed a rank because memory ran out", "memory", "out_of_memory")

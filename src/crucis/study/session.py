@@ -90,7 +90,7 @@ class Session:
 def open_session(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
     store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", determinism: str = "strict",
-    ranks: int = 1,
+    ranks: int = 1, together: bool = False,
 ) -> Session:  # fmt: skip
     """Load a study (a file or a shipped protocol's name) and open its store.
 
@@ -103,7 +103,7 @@ def open_session(
     study = load_study(source, preset=preset, sets=sets, yes=yes)
     opened = Store(find_store(study, store))
     unsealed = registry.is_unsealed(study, opened)
-    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed, ranks))
+    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed, ranks, together))
 
 
 def execute(
@@ -155,11 +155,19 @@ def _round(
     registry.register(plan, session.store)
     remember(session)
     predictor = Predictor(plan, session.store)
+    environment = codestate.described(session.study.folder, session.store)
+    if session.circumstance.together:
+        from ..engine.inline import run_inline
+
+        return run_inline(
+            steps, session.store, "crucis.study.torchrun:run", again="failed" if "failed" in again else chosen,
+            cost=predictor.step_seconds, progress=progress, environment=environment, signals=True,
+        )  # fmt: skip
     return supervisor.run(
         steps, session.store, runner="crucis.study.steps:run", preload=PRELOAD, workers=workers, stall_s=stall_s,
         progress=progress, again="failed" if "failed" in again else chosen, cost=predictor.step_seconds,
         stack=lambda step: _STACK if step.group else 1,
-        environment=codestate.described(session.study.folder, session.store),
+        environment=environment,
     )  # fmt: skip
 
 

@@ -262,7 +262,15 @@ def check_device(name: str) -> None:
 
 
 def _device(step: Step) -> str:
-    asked = step.hints.get("device", "auto")
+    return device_named(step.hints.get("device", "auto"))
+
+
+def device_named(asked: str) -> str:
+    """The device that `--device` means on this machine.
+
+    Raises:
+        CrucisError: a CUDA device where there is none.
+    """
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda") and not torch.cuda.is_available():

@@ -117,6 +117,10 @@ class Run:
         self.ranks = ranks
         if ranks:
             check_world(settings, ranks.world)
+        if settings.on_memory == "halve_batch" and job.objective is not None:
+            raise SettingsError(
+                "on_memory", "an objective compares the examples of a whole batch; write on_memory: stop"
+            )
         if ranks and job.objective is not None:
             raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
@@ -298,6 +302,8 @@ class Run:
         due = step > 0 and (step % self.settings.evaluate_every == 0 or step == self.settings.total_steps)
         if due:
             self._row(step)
+            if self.rows and self.rows[-1]["step"] == step:  # a reaction may have gone back before it
+                self.ctx.note("eval", **self.rows[-1])  # for those who watch; the record says it again
         if step in self.job.probe_at and self.job.probe is not None:
             with self.aside("probe", step), evaluation_mode(self.network):
                 found = self.job.probe(self.network)
@@ -335,7 +341,6 @@ class Run:
             "train_accuracy": float(hits.sum() / (self.settings.batch * len(hits))),
             "loss": scores.loss, "accuracy": scores.accuracy, "lr": self.rates[step - 1],
         })  # fmt: skip
-        self.ctx.note("eval", **self.rows[-1])
         after_row(self, whole, scores)
         if self.settings.select is not None:
             self._select(step, getattr(scores, self.settings.select))

@@ -220,17 +220,20 @@ class _Parser:
                 raise self.fail(f"no metric '{name}'.{did_you_mean(name, METRICS)} There are {', '.join(METRICS)}")
 
     def _number(self, text: str) -> float:
-        body = text.replace("_", "")
-        if "/" in body:
-            above, _, below = body.partition("/")
-            if float(below) == 0:
-                raise self.fail(f"{text} divides by zero")
-            value = float(above) / float(below)
-        else:
-            value = float(body.rstrip("%")) / (100 if body.endswith("%") else 1)
+        try:
+            value = _value(text)
+        except ZeroDivisionError:
+            raise self.fail(f"{text} divides by zero") from None
         if not math.isfinite(value):
             raise self.fail(f"{text} is no finite number")
         return value
+
+
+def _value(text: str) -> float:
+    """A number as rules write it."""
+    body = text.replace("_", "")
+    above, _, below = body.partition("/")
+    return float(above) / float(below) if below else float(body.rstrip("%")) / (100 if body.endswith("%") else 1)
 
 
 def _render(condition: Condition, inside: bool = False) -> str:
@@ -280,6 +283,8 @@ def _action(text: str, given: Any) -> Action:
         raise WatchError(f"'{text}': no action {name!r}.{hint} There are {', '.join(ACTIONS)}")
     if name == "lower_lr":
         factor = FACTOR if value is None else value
+        if isinstance(factor, str) and re.fullmatch(rf"{_NUMBER}(/\d+|%)?", factor):
+            factor = _value(factor)
         if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 1:
             raise WatchError(f"'{text}': lower_lr takes a factor between 0 and 1, got {value!r}")
         return Action(name, float(factor))

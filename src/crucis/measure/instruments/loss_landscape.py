@@ -19,6 +19,8 @@ the network is never touched. On an odd grid the middle is the trained point and
 bit (for `solutions`, networks lie on the grid if 0 and 1 are among the coordinates: span 1 and a grid of 4k + 1).
 Frozen batch normalisation is folded into the layer before it where logits agree to 1e-4 of the largest; the losses
 then differ from the unfolded ones by rounding (order 1e-6 relative), which `notes.deviation` records at the centre.
+On a CPU convolutions take the additions and ReLUs after them along where the graph of the network is understood and
+logits agree to 1e-5; `notes.forward` says which path ran.
 
 `bf16` computes the forward pass in bfloat16 and records as `error` how far the losses of up to 50 points of the grid,
 drawn from the seed, are from their float32 values at most; `persistence` leaves out bars shorter than twice that.
@@ -128,9 +130,9 @@ def measure(
         coordinates = places(grid, span)
     shape = (slices, grid, grid if dimensions == 2 else 1)
     rows = Rows(specimen.ctx, shape, centre)
-    norms, cosines, eigenvalues, errors, folded = np.zeros((slices, 2)), np.zeros(slices), [], [], 0
+    norms, cosines, eigenvalues, errors, folded, path = np.zeros((slices, 2)), np.zeros(slices), [], [], 0, ""
     for s, look in enumerate(looks):
-        norms[s], cosines[s], folded = look.norms, look.cosine, look.folded
+        norms[s], cosines[s], folded, path = look.norms, look.cosine, look.folded, look.path
         eigenvalues.append(look.eigenvalues)
         scan(look.place, look.loss, coordinates, rows, s, coordinates if dimensions == 2 else np.zeros(1))
         errors.append(_error(look, coordinates, rows.losses[s], specimen.seed, s))
@@ -146,7 +148,8 @@ def measure(
     }
     files = specimen.save(LANDSCAPE, arrays)
     exact = batch_norm == "frozen" and precision == "fp32" and directions != "solutions"
-    notes = {"folded": folded, "deviation": _deviation(model, parts, centre) if exact else None, "examples": "train"}
+    notes = {"folded": folded, "forward": path}
+    notes |= {"deviation": _deviation(model, parts, centre) if exact else None, "examples": "train"}
     return _result(found, centre, len(index), max(errors), files, notes)
 
 

@@ -1,26 +1,33 @@
 """A second task after the first: how much of the first one's accuracy survives, step by step.
 
 retention(k) = accuracy_A(k) / accuracy_A(0), where k counts optimiser steps on task B; accuracies are over all classes
-of the data set, on the examples of task A in the split that was asked for. AURC is the area under the broken line
-through (0, 1) and the recorded steps, from 0 to min(500, largest recorded step), divided by that length.
+of the data set unless `head` says otherwise, on the examples of task A in the split that was asked for. AURC is the
+area under the broken line through (0, 1) and the recorded steps, from 0 to min(500, largest recorded step), divided by
+that length.
 
 Elastic weight consolidation (`ewc`) adds lambda / 2 x sum of F (theta - theta*)^2 with the diagonal of the true Fisher
 information on the first task's training examples. `strength` is lambda x trace(F), since lambda alone means something
 else with every way of estimating F: as if all weights were held by springs of that stiffness together. Penalties
 stiffer than 2 / learning rate on one weight make plain gradient descent diverge; that is recorded as such.
 
+With `head: per_task` the tasks, which then share no class, have a head each: the loss of task B compares its classes
+only, and task A is judged among its own classes, by its own head as it was. What weight decay did to those rows of the
+last layer is undone for the reading; `replay` and `lwf` train the old head too, and it is read as they left it.
+
 Cost: max(record_at) optimiser steps, and one pass over the split per recorded step. `ewc`: two backward passes per
 example of `images` beforehand; `lwf`: a third more per step; `replay`: twice as much per step.
 Source: retention and its area as in the PERSIST protocol; ewc: J. Kirkpatrick et al., 2017
 (doi:10.1073/pnas.1611835114); lwf: Z. Li, D. Hoiem, 2016 (arXiv:1606.09282); replay: A. Robins, 1995
 (doi:10.1080/09540099550039318).
-Reference case: constant accuracy gives an AURC of 1; `strength: 0` is `naive`.
+Reference case: constant accuracy gives an AURC of 1; `strength: 0` is `naive`; with a head per task and a trunk that
+does not move, retention is exactly 1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -31,8 +38,8 @@ from ... import seeds, streams
 from ...errors import CrucisError, Refusal
 from ...numerics.curves import mean_height
 from ...records import Result
-from .. import strategies
-from ..evaluate import Scores, accuracy_and_loss, batches
+from .. import heads, strategies
+from ..evaluate import Scores, accuracy_and_loss, batches, evaluating
 from ..information import fisher
 from ..pulse import pulse
 from ..specimen import Probe, Specimen, Trained
@@ -66,6 +73,7 @@ def perturb(
     images: int = 1000,
     memory: int = 200,
     temperature: float = 2.0,
+    head: Literal["shared", "per_task"] = "shared",
 ) -> Result:
     """Train on task B from the weights of task A and watch task A.
 
@@ -79,6 +87,7 @@ def perturb(
         images: examples of the first task from which `ewc` estimates F; all if there are fewer.
         memory: examples of the first task that `replay` remembers, classes as even as possible; all if there are fewer.
         temperature: by which `lwf` divides logits.
+        head: `shared`: one head over all classes; `per_task`: each task answers among its own classes.
 
     Returns:
         Columns as declared; standard errors: binomial for accuracies, of a paired ratio for retention. The trained
@@ -90,27 +99,50 @@ def perturb(
     """
     if not record_at or record_at[0] < 1 or any(b <= a for a, b in pairwise(record_at)):
         raise CrucisError(f"record_at needs increasing steps from 1 on, got {record_at}")
-    model, data = specimen.network()
+    model, _ = specimen.network()
     if specimen.task is None or specimen.trainer is None:
         raise Refusal("not_applicable", "a second task needs data of its own and a network that can be trained")
-    split_a, split_b = specimen.asked(), specimen.task.split(specimen.split)
+    read_a, read_b = _readers(specimen, head, strategy)
+    before = read_a(model)
+    if before.accuracy == 0.0:
+        raise Refusal("accuracy_zero", "no example of task A is right before task B, so retention is undefined")
+    probe = _probe(before, read_a)
+    force = STRENGTH.get(strategy, 0.0) if strength is None else strength
+    changes, notes = _against(specimen, strategy, force, images, memory, temperature, head)
+    changes |= {"head": head} if head != "shared" else {}
+    task = specimen.task if head == "shared" else heads.declared(specimen.task)
+    trained = specimen.trainer(task, steps=record_at[-1], probe=probe, probe_at=(0, *record_at), **changes)
+    result = _result(trained, record_at, before, read_b(trained.model))
+    return replace(result, notes={"strategy": notes}) if notes else result
+
+
+def _readers(specimen: Specimen, head: str, strategy: str) -> tuple[Callable[[Any], Scores], Callable[[Any], Scores]]:
+    """How a network is judged on the first task, and how on the second."""
+    model, data = specimen.network()
+    task = specimen.task
+    assert task is not None
+    split_a, split_b = specimen.asked(), task.split(specimen.split)
 
     def score(net: Any, split: Any, source: Any) -> Scores:
         return accuracy_and_loss(net, split, source.mean, source.std, batch=BATCH, device=specimen.device)
 
-    before = score(model, split_a, data)
-    if before.accuracy == 0.0:
-        raise Refusal("accuracy_zero", "no example of task A is right before task B, so retention is undefined")
-    probe = _probe(before, lambda net: score(net, split_a, data))
-    force = STRENGTH.get(strategy, 0.0) if strength is None else strength
-    changes, notes = _against(specimen, strategy, force, images, memory, temperature)
-    trained = specimen.trainer(specimen.task, steps=record_at[-1], probe=probe, probe_at=(0, *record_at), **changes)
-    result = _result(trained, record_at, before, score(trained.model, split_b, specimen.task))
-    return replace(result, notes={"strategy": notes}) if notes else result
+    if head == "shared":
+        return lambda net: score(net, split_a, data), lambda net: score(net, split_b, task)
+    first, second = heads.apart(data, task)
+    own_a, own_b = heads.renumbered(split_a, first), heads.renumbered(split_b, second)
+    few = batches(split_a.take(np.arange(1)), data.mean, data.std, batch=1, device=specimen.device)
+    with evaluating(model):
+        kept = heads.Kept(model, first, few[0][0])
+
+    def read_a(net: Any) -> Scores:
+        with nullcontext() if strategy in ("replay", "lwf") else kept.put_back(net):
+            return score(heads.Narrowed(net, first), own_a, data)
+
+    return read_a, lambda net: score(heads.Narrowed(net, second), own_b, task)
 
 
 def _against(
-    specimen: Specimen, strategy: str, strength: float, images: int, memory: int, temperature: float
+    specimen: Specimen, strategy: str, strength: float, images: int, memory: int, temperature: float, head: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the trainer is told beyond the task, and what the record notes of it."""
     model, data = specimen.network()
@@ -121,22 +153,28 @@ def _against(
         return {}, {}
     if strategy == "ewc":
         index = np.sort(seeds.rng(*names, "images").permutation(len(data.train))[:images])
-        parts = batches(data.train.take(index), data.mean, data.std, batch=BATCH, device=specimen.device)
+        net, split = model, data.train.take(index)
+        if head != "shared":
+            kept = heads.classes_of(data)
+            net, split = heads.Narrowed(model, kept), heads.renumbered(split, kept)
+        parts = batches(split, data.mean, data.std, batch=BATCH, device=specimen.device)
         labels = streams.generator(*names, "labels")
-        found = fisher(model, parts, generator=labels, tick=pulse(specimen.ctx))
+        found = fisher(net, parts, generator=labels, tick=pulse(specimen.ctx))
+        diagonal = {name if net is model else name.removeprefix("net."): part for name, part in found.diagonal.items()}
         if found.trace == 0.0:
             raise Refusal("degenerate", "no example of task A has a gradient, so there is nothing to hold on to")
         weight = strength / found.trace
         stiffest = weight * max(float(part.max()) for part in found.diagonal.values())
         told = {"lambda": weight, "fisher_trace": found.trace, "strength": strength, "images": len(index)}
         told["stiffest"] = stiffest  # times the learning rate above about 2, and descent must diverge
-        return {"term": strategies.elastic(model, found.diagonal, weight)}, told
+        return {"term": strategies.elastic(model, diagonal, weight)}, told
     if strategy == "replay":
         index = strategies.memory(data.train, memory, seeds.rng(*names, "memory"))
         ((x, y),) = batches(
             data.train.take(index), data.mean, data.std, batch=len(index), device=specimen.device
         )  # fmt: skip
-        return {"term": strategies.replayed(x, y, strength)}, {"strength": strength, "memory": len(index)}
+        among = heads.classes_of(data) if head != "shared" else None
+        return {"term": strategies.replayed(x, y, strength, among)}, {"strength": strength, "memory": len(index)}
     classes = np.unique(data.train.y).tolist()
     term = strategies.distilled(model, classes, strength, temperature)
     return {"term": term}, {"strength": strength, "temperature": temperature, "classes": len(classes)}

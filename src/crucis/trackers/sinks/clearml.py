@@ -8,6 +8,7 @@ Source: the library's offline mode, https://clear.ml/docs (`Task.set_offline`, `
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +22,11 @@ ADDRESS = ""
 AFTERWARDS = (
     "python -c \"from clearml import Task; Task.import_offline_session('{place}/offline/SESSION.zip')\" (uploads)"
 )
-#: Reports by a thread instead of a forked process: closing a task takes 0.1 s instead of 10 s. Nothing is gathered.
+#: Reports by a thread instead of a forked process: closing a task takes 0.1 s instead of 10 s. Looks for a
+#: repository before the task is filled: done beside it, it may write an older state of the task over a newer one.
 _SETTINGS = """sdk { development {
-  report_use_subprocess: false, store_uncommitted_code_diff: false, store_code_diff_from_remote: false
+  report_use_subprocess: false, vcs_repo_detect_async: false
+  store_uncommitted_code_diff: false, store_code_diff_from_remote: false
   worker { report_period_sec: 1, log_stdout: false }
 } }
 """
@@ -93,6 +96,9 @@ class OfflineSessions:
         for name, path in ending.files.items():
             task.upload_artifact(name.replace("/", "."), str(path))
         task.close()
+        written = json.loads((folder / "task.json").read_text(encoding="utf-8"))["hyperparams"]
+        if not {"properties", *(["General"] * bool(run.params)), *(["used"] * bool(ending.used))} <= written.keys():
+            raise OSError(f"the session {folder.name} of {run.name} is incomplete")  # the library hides its errors
         self.ledger.put(run, folder, mark)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch.optim import SGD, Optimizer
 
-from ..foreach import Together, decayed, together
+from ..foreach import Together, together
 
 REVISION = 1
 LIMITS = {"momentum": "[0, 1)", "dampening": "[0, 1)"}
@@ -58,12 +58,17 @@ class MomentumOfSteps(Optimizer):
 
 
 def _step(found: Together, group: dict[str, Any]) -> None:
-    rate, momentum = group["lr"], group["momentum"]
-    grads, buffers = decayed(found, group["weight_decay"]), found.state("momentum_buffer")
+    """In place throughout: a gradient with its decay would be a copy of all weights."""
+    rate, momentum, shrink = group["lr"], group["momentum"], group["lr"] * group["weight_decay"]
+    buffers = found.state("momentum_buffer")
     torch._foreach_mul_(buffers, momentum)
-    torch._foreach_add_(buffers, grads, alpha=rate)
-    if group["nesterov"]:
-        torch._foreach_add_(found.params, grads, alpha=-rate)
-        torch._foreach_add_(found.params, buffers, alpha=-momentum)
-    else:
+    torch._foreach_add_(buffers, found.grads, alpha=rate)
+    if shrink:
+        torch._foreach_add_(buffers, found.params, alpha=shrink)
+    if not group["nesterov"]:
         torch._foreach_sub_(found.params, buffers)
+        return
+    if shrink:
+        torch._foreach_mul_(found.params, 1 - shrink)
+    torch._foreach_add_(found.params, found.grads, alpha=-rate)
+    torch._foreach_add_(found.params, buffers, alpha=-momentum)

@@ -13,6 +13,9 @@ from .quantities import unit_of
 if TYPE_CHECKING:
     from .translate import Translation
 
+#: Evaluations without improvement that a plateau bears where no source says how many.
+PATIENCE = 10
+
 
 def length(out: Translation, key: str) -> str | None:
     """A fact of time as the trainer writes it, or None: whole steps, or epochs with decimals.
@@ -92,20 +95,6 @@ def _smooth(out: Translation, name: str) -> None:
     out.put("schedule", {name: {"floor": share}} if share else name, "schedule.kind", "schedule.min_lr", how=how)
 
 
-def _plateau(out: Translation) -> None:
-    gamma, patience = out.value("schedule.gamma"), out.value("schedule.plateau_patience")
-    if gamma is None:
-        out.ask("schedule", "no source that is followed gives the factor of a plateau")
-        return
-    given: dict[str, Any] = {"metric": "accuracy", "factor": gamma}
-    if isinstance(patience, int):
-        given["patience"] = patience
-    else:
-        out.assumed["schedule.patience"] = "not reported; the default of the trainer, in evaluations, chosen here"
-    out.put("schedule", {"plateau": given}, "schedule.kind", "schedule.gamma", "schedule.plateau_patience",
-            how="factor on the error of the validation split")  # fmt: skip
-
-
 def _exponential(out: Translation, kind: str) -> None:
     every, gamma = length(out, "schedule.decay_every"), out.value("schedule.gamma")
     if every is None or gamma is None:
@@ -117,6 +106,27 @@ def _exponential(out: Translation, kind: str) -> None:
     out.put("schedule", {"exponential": {"gamma": gamma, "every": every, "stairs": stairs}}, "schedule.kind",
             "schedule.gamma", "schedule.decay_every", "schedule.staircase",
             "schedule.decay_as_printed", how=how)  # fmt: skip
+
+
+def _plateau(out: Translation) -> None:
+    gamma, falls = out.value("schedule.gamma"), out.value("schedule.number_of_decreases")
+    patience = out.value("schedule.plateau_patience")
+    if not isinstance(gamma, float):
+        out.ask("schedule", "no source that is followed gives the factor by which the rate falls")
+        return
+    params: dict[str, Any] = {"metric": "accuracy", "factor": gamma}
+    how = []
+    if isinstance(falls, int):
+        params["floor"] = gamma**falls
+        how.append(f"floor {said(gamma)} ** {falls} = {gamma**falls:.6g}")
+    if isinstance(patience, int):
+        params["patience"] = patience
+    else:
+        params["patience"] = PATIENCE
+        how.append(f"patience {PATIENCE} evaluations, chosen here: no source that is followed reports one")
+        out.assumed["schedule.patience"] = f"not reported; {PATIENCE} evaluations chosen here, the default of torch"
+    out.put("schedule", {"plateau": params}, "schedule.kind", "schedule.gamma", "schedule.number_of_decreases",
+            "schedule.plateau_patience", how="; ".join(how))  # fmt: skip
 
 
 def _cooldown(out: Translation) -> None:

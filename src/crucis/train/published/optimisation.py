@@ -18,7 +18,7 @@ _KEYS = tuple(f"optimizer.{name}" for name in (
     "name", "implementation", "tf_semantics", "momentum", "momentum_form", "nesterov", "dampening", "betas", "eps",
     "alpha", "trust_coefficient"))  # fmt: skip
 #: Beginnings of what sources say -> the choice of `decay_on`.
-_APPLIES = {"all": "all", "conv2d weights only": "conv", "conv weights only": "conv"}
+_APPLIES = {"all": "all", "conv2d weights only": "conv"}
 _EXCLUDES = {"batch-norm variables; biases are decayed": "all_but_norm", "1-D parameters": "weights",
              "biases and norm": "weights", "biases and 1-D": "weights", "batch-norm, biases": "weights"}  # fmt: skip
 

@@ -25,7 +25,8 @@ _NETWORK = ("init.", "bn.", "model.", "reg.dropout", "reg.stochastic_depth", "re
 #: Values of one variant or figure; which of them is meant, a study says.
 _VARIANTS = ("lr.base_when_", "lr.sqrt_alternative", "lr.fig", "schedule.total.fig")
 _CLAIM_ONLY = ("schedule.total_", "schedule.chosen_on", "schedule.iterations_per_epoch", "lr.scaling_rule",
-               "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases")  # fmt: skip
+               "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases",
+               "weight_decay.applies_to_in_paper")  # fmt: skip
 
 
 @dataclass
