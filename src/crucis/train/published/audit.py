@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from ... import shelf
+from .. import refit
 from ..settings import Choice, Settings, resolve
 from . import audit_objective
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
 from .references import left_open
+from .scaling import EXPONENTS, rule
 from .translate import Translation
 
 OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
@@ -86,7 +88,8 @@ class _Audit:
         # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
         chosen = {name: self.ours.params[name] for name in made.open}
-        self.theirs = resolve({**chosen, **made.params, "batch": self.ours.batch}, self.ours.n_train)
+        self.how = dict(made.how)
+        self.theirs = resolve({**chosen, **self._at_batch()}, self.ours.n_train)
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
@@ -115,6 +118,19 @@ class _Audit:
         for fact, why in self.made.outside:
             yield Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
 
+    def _at_batch(self) -> dict[str, Any]:
+        """The recipe at the training's batch, with the rate that its own rule gives there."""
+        made, batch = self.made, self.ours.batch
+        params, own, power = {**made.params, "batch": batch}, made.params.get("batch"), rule(made.recipe)
+        if own is None or own == batch or "lr" not in made.params or power == "none":
+            return params
+        params["lr"] = made.params["lr"] * (batch / own) ** EXPONENTS[power]
+        self.how["lr"] = f"{said(made.params['lr'])} at batch {own:,}, {params['lr']:.6g} at {batch} ({power} rule)"
+        origin = dict.fromkeys(params, "")
+        refit.fit_rate(made, params, origin, {})
+        self.how |= {name: text.removeprefix("; ") for name, text in origin.items() if text}
+        return params
+
     def _line(self, key: str, name: str, theirs: Any, ours: Any, *, fact: Fact | None = None) -> Line:
         fact = fact or self._fact(key, name)
         published = fact.says() if fact else "not reported"
@@ -142,7 +158,7 @@ class _Audit:
 
     def _how(self, name: str) -> str:
         """The arithmetic of a parameter that was computed from its facts."""
-        return self.made.how.get(name, "")
+        return self.how.get(name, "")
 
     def _dataset(self) -> Line:
         name, wanted = self.training.dataset, self.made.recipe.dataset
