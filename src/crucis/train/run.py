@@ -31,7 +31,7 @@ from .groups import optimiser as build_optimiser
 from .groups import trained
 from .layout import beside, named
 from .modes import autocast
-from .objectives import Maker, Objective, composed
+from .objectives import Maker, composed, objective_of
 from .ranks import Ranks, averager, pack_stream, unpack_stream
 from .reacting import Guard, needs_norm
 from .reacting import Scored as Published
@@ -131,7 +131,9 @@ class Run:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
         self.taken: warm.Taken | None = None
         self.model = self._model()
-        self.objective = self._objective()
+        self.objective = objective_of(job, self.model)
+        if self.objective is not None:
+            self.model = self.objective.student
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
         self.optimiser = build_optimiser(self.model, settings)
@@ -184,20 +186,6 @@ class Run:
             job.ranks.alike(model)
             synchronise(model)
         return model.train()
-
-    def _objective(self) -> Objective | None:
-        """What the job minimises in place of cross-entropy; its student takes the place of the network."""
-        job, settings = self.job, self.settings
-        if job.objective is None:
-            return None
-        with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, job)
-        made.total = settings.total_steps
-        made.cast = lambda: autocast(settings.precision, job.device)
-        if made.teacher is not None:
-            made.teacher.to(job.device)
-        self.model = made.student.to(job.device).train()
-        return made
 
     def _marks(self) -> list[int]:
         every, settings = self.settings.evaluate_every, self.settings
