@@ -93,7 +93,7 @@ def test_memory_options_are_those_that_the_trainer_has_and_the_first_that_fits_i
     assert seen == [{}, {"checkpointing": True}, {"accumulate": 2}, {"accumulate": 8}, {"precision": "bf16"},
                     {"batch": 64}]  # fmt: skip
     assert "write accumulate: 2 in the stage 'model'" in found.action
-    assert found.evidence[1].startswith("accumulate: 2: 700 MiB") and "750 MiB may be used" in found.evidence[-1]
+    assert found.evidence[2].startswith("accumulate: 2: 700 MiB") and "750 MiB may be used" in found.evidence[-1]
     monkeypatch.setattr(pilot.machine, "memory_budget_mb", lambda: 10)
     (found,) = d.found(session, "out_of_memory", measure=True)
     assert "nothing that the trainer offers would fit" in found.action
