@@ -38,6 +38,7 @@ from crucis.data.augment import (
 )
 from crucis.data.augmenting import Pipeline
 from crucis.data.batches import Resident
+from crucis.data.blocks import batches
 from crucis.data.dataset import Split
 from crucis.nets._torchvision import timm, torchvision
 from crucis.streams import generator
@@ -84,9 +85,9 @@ def ours(x: np.ndarray, steps: list):
     def epoch() -> None:
         order = torch.randperm(len(x), generator=generator(0, "order", 0))
         drawn = pipeline.draw(len(x), source.shape, generator(0, "augment", 0))
-        for start in range(0, len(x), BATCH):
-            part = slice(start, start + BATCH)
-            source.gather(order[part], drawn[part])
+        batch = batches(source, order, drawn, BATCH)
+        for i in range(len(x) // BATCH):
+            batch(i)
 
     return epoch
 

@@ -8,9 +8,9 @@ from ranks_cases import cases, launch
 from safetensors.torch import load_file
 from train_cases import Ctx, job, mlp, vectors
 
+from crucis.data.blocks import of_each
 from crucis.errors import Divergence
 from crucis.train.evaluate import Sheet
-from crucis.train.feed import of_each
 from crucis.train.fit import fit
 from crucis.train.ranks import Ranks, _buckets
 from crucis.train.settings import SettingsError, resolve

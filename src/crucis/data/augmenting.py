@@ -11,7 +11,7 @@ What an example becomes depends on its own row of the parameters alone, never on
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -36,9 +36,11 @@ class Augmentation(ABC):
     Attributes:
         kind: one of `geometry`, `picture`, `light`, `mask`, `mix`.
         host: parameters that stay in the host's memory, because they decide which operation a sample gets.
+        grouped: whether examples are handled in groups, so that several batches at once are less work.
     """
 
     kind = ""
+    grouped = False
     host: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -137,7 +139,11 @@ class Drawn:
     params: tuple[dict[str, Tensor], ...]
 
     def __getitem__(self, part: slice) -> Drawn:
-        return Drawn(self.steps, tuple({name: value[part] for name, value in each.items()} for each in self.params))
+        return self.over(lambda value: value[part])
+
+    def over(self, change: Callable[[Tensor], Tensor]) -> Drawn:
+        """The same of other samples: `change` takes their rows from a parameter's."""
+        return Drawn(self.steps, tuple({name: change(value) for name, value in each.items()} for each in self.params))
 
     def to(self, device: str | torch.device) -> Drawn:
         """The same on a device, but for parameters of the host; once per epoch."""

@@ -121,12 +121,26 @@ class Resident:
             x float32 (B, C, H, W) in channels-last memory, of the size that the augmentations leave
             (`Pipeline.shape`), or (B, D); y int64 (B,), or with a mix float32 (B, classes).
         """
-        y = self.y.index_select(0, index)
-        if not self.image:
-            x = self.x.index_select(0, index)
-            return self._mixed(x, y, augment) if augment else (x, y)
         if augment is None:
-            return self._normalised(self._whole.index_select(0, index), len(index), self.shape), y
+            return self._plain(index), self.y.index_select(0, index)
+        return self.gather_all(index, augment, max(1, len(index)))[0]
+
+    def gather_all(self, index: Tensor, augment: Drawn, size: int) -> list[tuple[Tensor, Tensor]]:
+        """The examples at `index` as batches of `size`, each as `gather` gives it; a mix acts within each batch."""
+        x, y = self._augmented(index, augment), self.y.index_select(0, index)
+        every = range(0, max(1, len(index)), size)
+        parts = ((x[i : i + size], y[i : i + size], augment[i : i + size]) for i in every)
+        return [self._mixed(*part) for part in parts] if augment.of("mix") else [part[:2] for part in parts]
+
+    def _plain(self, index: Tensor) -> Tensor:
+        if not self.image:
+            return self.x.index_select(0, index)
+        return self._normalised(self._whole.index_select(0, index), len(index), self.shape)
+
+    def _augmented(self, index: Tensor, augment: Drawn) -> Tensor:
+        """Examples after all steps but a mix."""
+        if not self.image:
+            return self._plain(index)
         x = self._seen(index, augment.of("geometry", "picture"))
         shape = tuple(x.shape[1:])
         for step, params in augment.of("light"):
@@ -135,7 +149,7 @@ class Resident:
         for step, params in augment.of("mask"):
             assert isinstance(step, Cover)
             step.cover(_rows(x), shape, params)
-        return self._mixed(x, y, augment)
+        return x
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All examples in order, `size` at a time; the last batch may be smaller."""

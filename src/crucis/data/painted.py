@@ -25,6 +25,7 @@ class Painted(Picture):
     Each of the L places is one operation after the other: 0 is none, k the k-th of `operations`.
     """
 
+    grouped = True
     host: ClassVar[frozenset[str]] = frozenset({"operation"})
 
     @property

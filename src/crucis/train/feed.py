@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,9 +10,8 @@ from torch import Tensor
 from .. import streams
 from ..data.augmenting import Drawn, Pipeline
 from ..data.batches import Resident
+from ..data.blocks import Batch, batches, of_each
 from .settings import Settings
-
-Batch = Callable[[int], tuple[Tensor, Tensor]]
 
 #: A split whose normalised form takes at most this many bytes is normalised once, and gathered once per epoch.
 SMALL = 1 << 26
@@ -57,39 +55,31 @@ class Feed:
         return self._batch
 
     def _open(self, epoch: int) -> Batch:
-        order, gather, size, rows = self.order(epoch), self.split.gather, self.size, self.rows
+        order, size, rows = self.order(epoch), self.size, self.rows
         own = of_each(order, size, rows)
         share = len(range(size)[rows])
         if self._rows is not None:
             xs = as_seen(self._rows.index_select(0, own), self.split.shape).split(share)
             ys = self.split.y.index_select(0, own).split(share)
             return lambda i: (xs[i], ys[i])
-        pieces = own.split(share)
         if not self.pipeline:
-            return lambda i: gather(pieces[i])
+            pieces = own.split(share)
+            return lambda i: self.split.gather(pieces[i])
         source = streams.generator(*self.names, "augment", epoch)
         drawn = self.pipeline.draw(self.split.n, self.split.shape, source).to(self.split.device)
         if share < size and self.soft:
             return self._mixed(order, drawn)
-        return lambda i: gather(pieces[i], drawn[i * size : (i + 1) * size][rows])
+        return batches(self.split, own, drawn.over(lambda values: of_each(values, size, rows)), share)
 
     def _mixed(self, order: Tensor, drawn: Drawn) -> Batch:
         """Examples of a batch are blended with each other, so the batch is made whole and the rows taken from it."""
-        size, rows = self.size, self.rows
-        pieces, like = order.split(size), _layout(self.split.shape)
+        whole, rows, like = batches(self.split, order, drawn, self.size), self.rows, _layout(self.split.shape)
 
         def batch(i: int) -> tuple[Tensor, Tensor]:
-            x, y = self.split.gather(pieces[i], drawn[i * size : (i + 1) * size])
+            x, y = whole(i)
             return x[rows].contiguous(memory_format=like), y[rows]
 
         return batch
-
-
-def of_each(values: Tensor, size: int, rows: slice) -> Tensor:
-    """The values (n,) at these rows of each whole run of `size`; all of them if that is every row."""
-    if rows == slice(None):
-        return values
-    return values[: len(values) // size * size].view(-1, size)[:, rows].reshape(-1)
 
 
 def _layout(shape: tuple[int, ...]) -> torch.memory_format:

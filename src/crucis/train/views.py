@@ -13,6 +13,7 @@ from torch import Tensor
 from .. import streams
 from ..data.augmenting import Pipeline
 from ..data.batches import Resident
+from ..data.blocks import batches
 from ..data.dataset import DataError
 
 Batch = Callable[[int], tuple[tuple[Tensor, ...], Tensor]]
@@ -65,11 +66,10 @@ class Views:
             pipeline.draw(n, shape, streams.generator(*self.names, "views", epoch, view)).to(device)
             for view, pipeline in enumerate(self.pipelines)
         ]
-        pieces = order.split(size)
+        looks = [batches(self.split, order, each, size) for each in drawn]
 
         def batch(i: int) -> tuple[tuple[Tensor, ...], Tensor]:
-            part = slice(i * size, (i + 1) * size)
-            seen = [self.split.gather(pieces[i], each[part]) for each in drawn]
+            seen = [look(i) for look in looks]
             return tuple(x for x, _ in seen), seen[0][1]
 
         return batch

@@ -42,6 +42,7 @@ class RandomErasing(Cover):
     largest: float
     aspect: float
     count: int
+    grouped = True
     host: ClassVar[frozenset[str]] = frozenset({"box"})
 
     def draw(self, n: int, shape: Sequence[int], generator: torch.Generator) -> dict[str, Tensor]:
