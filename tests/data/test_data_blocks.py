@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from crucis import shelf
-from crucis.data import blocks
+from crucis.data import blocks, mixing
 from crucis.data.augmenting import Drawn, Pipeline
 from crucis.data.batches import Resident
 from crucis.data.dataset import Split
@@ -103,3 +103,30 @@ def test_a_feed_opened_anew_in_the_middle_of_a_block_goes_on_as_before():
     for i in (3, 4):
         x, y = again.epoch(1)(i)
         assert torch.equal(x, before[i][0]) and torch.equal(y, before[i][1])
+
+
+@pytest.mark.parametrize("name", ["flip", "crop"])
+def test_pictures_are_moved_as_their_source_says(name):
+    x = source().x[:-1].view(torch.uint8).view(N, SIDE, SIDE, 4)[..., :3].permute(0, 3, 1, 2).contiguous()
+    step = shelf.load(shelf.leaf("augment", name))()
+    params = step.draw(N, tuple(x.shape[1:]), generator(7))
+    places = torch.arange(SIDE, dtype=torch.int32).expand(N, SIDE)
+    rows, columns = step.source(places, places, tuple(x.shape[1:]), params)
+    wanted = torch.zeros_like(x)
+    for i in range(N):
+        for r, row in enumerate(rows[i].tolist()):
+            for c, column in enumerate(columns[i].tolist()):
+                if row >= 0 and column >= 0:
+                    wanted[i, :, r, c] = x[i, :, row, column]
+    assert torch.equal(step.move(x.clone(), params), wanted)
+
+
+def test_the_box_of_the_first_is_pasted_as_one_per_example_is():
+    generate = generator(9)
+    plain, other = torch.randn(2, 5, 8, 6 * 3, generator=generate)
+    box, _ = mixing.boxes(torch.rand(5, generator=generate), (3, 8, 6), "mix", generate)
+    box[1:] = -1  # of no matter
+    wanted, got = plain.clone(), plain.clone()
+    mixing.paste(wanted, other.clone(), None, mixing.first(box), (3, 8, 6))
+    mixing.paste_first(got, other.clone(), box, (3, 8, 6))
+    assert torch.equal(got, wanted) and not torch.equal(got, plain)

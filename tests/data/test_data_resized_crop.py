@@ -8,6 +8,7 @@ import torch
 from augment_oracles import pictures, transforms
 from scipy.stats import chisquare, ks_2samp
 
+from crucis.data import resampling
 from crucis.data.augment import resized_crop, scaled_crop
 from crucis.data.dataset import DataError
 from crucis.streams import generator
@@ -31,6 +32,21 @@ def test_windows_are_interpolated_as_by_torchvision(kind, shape, size):
         assert apart.max() <= 2, (i, window)
         differ.append((apart > 0).double().mean())
     assert sum(differ) / 48 < 0.03
+
+
+@pytest.mark.parametrize("kind", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("sizes", [(32, 32), (32, 12), (32, 80), (9, 32), (100, 5), (3, 4)])
+def test_weights_made_at_taps_are_those_of_all_pixels_bit_for_bit(kind, sizes):
+    step = resized_crop.augment(smallest=0.01, aspect=3.0)
+    drawn = step.draw(400, (3, sizes[0], sizes[0]), generator(0, "t"))
+    first, extent = drawn["left"], drawn["width"]
+    axis = resampling.Axis(first, extent / sizes[1], first, first + extent, sizes)
+    taps, every = resampling.Taps(axis, kind), resampling.weights(axis, kind)
+    narrow = {"bilinear": [(100, 5), (3, 4)], "bicubic": [(100, 5), (3, 4), (32, 12), (9, 32)]}
+    assert taps.dense is (sizes in narrow[kind])
+    for part in (slice(0, 150), slice(150, 151), slice(151, 400)):
+        assert torch.equal(taps[part], every[part])
+    assert torch.allclose(every.sum(2), torch.ones(400, sizes[1]))
 
 
 def test_a_whole_window_changes_nothing():

@@ -61,6 +61,17 @@ class Geometry(Augmentation):
     def source(self, rows: Tensor, columns: Tensor, shape: Sequence[int], params: Params) -> tuple[Tensor, Tensor]:
         """Where the pixels at `rows` (B, H) and `columns` (B, W) of the result come from; `OUTSIDE` if from nowhere."""
 
+    def move(self, x: Tensor, params: Params) -> Tensor:
+        """The same on a batch uint8 (B, C, H, W), which may be overwritten; black comes in from outside."""
+        count, channels, height, width = x.shape
+        rows = torch.arange(height, dtype=torch.int32, device=x.device).expand(count, height)
+        columns = torch.arange(width, dtype=torch.int32, device=x.device).expand(count, width)
+        rows, columns = self.source(rows, columns, (channels, height, width), params)
+        out = ((rows < 0) | (rows >= height))[:, :, None] | ((columns < 0) | (columns >= width))[:, None, :]
+        place = rows.clamp(0, height - 1).long()[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+        found = x.flatten(2).gather(2, place.view(count, 1, -1).expand(-1, channels, -1))
+        return found.view(x.shape).masked_fill_(out[:, None], 0)
+
 
 class Picture(Augmentation):
     """Makes new pixels of old ones."""

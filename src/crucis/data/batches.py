@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .augmenting import Augmentation, Cover, Drawn, Geometry, Light, Mix, Params, Picture
+from .augmenting import Augmentation, Cover, Drawn, Geometry, Light, Mix, Params, Picture, pieces
 from .dataset import DataError, Dataset, Split
 
 
@@ -40,18 +40,6 @@ def _planes(words: Tensor, count: int, shape: Sequence[int]) -> Tensor:
     stored = 4 if words.dtype == torch.int32 else channels
     pixels = words.view(torch.uint8).view(count, height, width, stored)
     return pixels[..., :channels].permute(0, 3, 1, 2).contiguous()
-
-
-def _moved(x: Tensor, step: Geometry, params: Params) -> Tensor:
-    """A geometry on a batch uint8 (B, C, H, W); black comes in from outside."""
-    count, channels, height, width = x.shape
-    rows = torch.arange(height, dtype=torch.int32, device=x.device).expand(count, height)
-    columns = torch.arange(width, dtype=torch.int32, device=x.device).expand(count, width)
-    rows, columns = step.source(rows, columns, (channels, height, width), params)
-    out = ((rows < 0) | (rows >= height))[:, :, None] | ((columns < 0) | (columns >= width))[:, None, :]
-    place = rows.clamp(0, height - 1).long()[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
-    found = x.flatten(2).gather(2, place.view(count, 1, -1).expand(-1, channels, -1))
-    return found.view(x.shape).masked_fill_(out[:, None], 0)
 
 
 class Resident:
@@ -161,7 +149,10 @@ class Resident:
         """The normalised batch after the steps that act on pixels: the moves before the first picture are one gather
         from the resident words, what follows acts on the batch itself."""
         count = next((i for i, (step, _) in enumerate(steps) if isinstance(step, Picture)), len(steps))
-        words = self.x.index_select(0, self._places(index, steps[:count]).reshape(-1))
+        if count == 0:
+            words = self._whole.index_select(0, index).flatten(0, 1)
+        else:
+            words = self.x.index_select(0, self._places(index, steps[:count]).reshape(-1))
         if count == len(steps):
             return self._normalised(words, len(index), self.shape)
         x = _planes(words, len(index), self.shape)
@@ -170,7 +161,7 @@ class Resident:
                 x = step.repaint(x, params)
             else:
                 assert isinstance(step, Geometry)
-                x = _moved(x, step, params)
+                x = step.move(x, params)
         return self._normalised_planes(x)
 
     def _places(self, index: Tensor, steps: Sequence[tuple[Augmentation, Params]]) -> Tensor:
@@ -209,10 +200,12 @@ class Resident:
         """A batch uint8 (B, C, H, W) of any size, normalised as `_normalised` does it, bit for bit."""
         count, channels, height, width = x.shape
         out = torch.empty(count, height, width, channels, device=self.device)
-        for channel, scale in enumerate(self._scales):
-            torch.mul(x[:, channel], scale, out=out[..., channel])
-        shift = self._shift[:channels].repeat(width)
-        return out.view(count, height, width * channels).add_(shift).view(out.shape).permute(0, 3, 1, 2)
+        rows, shift = out.view(count, height, width * channels), self._shift[:channels].repeat(width)
+        for part in pieces(count, channels * height * width, self.device):
+            for channel, scale in enumerate(self._scales):
+                torch.mul(x[part, channel], scale, out=out[part, ..., channel])
+            rows[part].add_(shift)
+        return out.permute(0, 3, 1, 2)
 
     def _mixed(self, x: Tensor, y: Tensor, augment: Drawn) -> tuple[Tensor, Tensor]:
         for step, params in augment.of("mix"):

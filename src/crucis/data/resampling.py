@@ -8,6 +8,7 @@ few pixels in a hundred differ by one level, hardly any by two, none by more.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -49,11 +50,19 @@ def weights(axis: Axis, kind: str) -> Tensor:
 
     Source: R. Keys, Cubic convolution interpolation for digital image processing, 1981, doi:10.1109/TASSP.1981.1163711.
     """
-    source, result = axis.sizes
-    device = axis.scale.device
-    place = torch.arange(result, dtype=torch.float32, device=device) + 0.5
-    centre = axis.first[:, None].to(torch.float32) + place * axis.scale[:, None]
-    pixel = torch.arange(source, dtype=torch.float32, device=device)
+    pixel = torch.arange(axis.sizes[0], dtype=torch.float32, device=axis.scale.device)
+    out = _filtered(axis, _centres(axis), pixel, kind)
+    return out.div_(out.sum(2, keepdim=True))
+
+
+def _centres(axis: Axis) -> Tensor:
+    """Centres of the result's pixels in the source, float32 (B, result)."""
+    place = torch.arange(axis.sizes[1], dtype=torch.float32, device=axis.scale.device) + 0.5
+    return axis.first[:, None].to(torch.float32) + place * axis.scale[:, None]
+
+
+def _filtered(axis: Axis, centre: Tensor, pixel: Tensor, kind: str) -> Tensor:
+    """The filter at the pixels float32 (T,) or (B, result, T), 0 at those that are not used; (B, result, T)."""
     stretch = axis.scale.clamp(min=1.0)[:, None, None]
     distance = ((pixel + 0.5) - centre[:, :, None]).abs_().div_(stretch)
     if kind == "bilinear":
@@ -63,8 +72,44 @@ def weights(axis: Axis, kind: str) -> Tensor:
         outer = distance.neg_().add_(2.0).clamp_(min=0.0)
         out = outer.sub(1.0).mul_(0.5).mul_(outer).mul_(outer)
         out.add_(inner.mul(-2.0).add_(1.0).mul_(inner).mul_(inner))
-    out.mul_(((pixel >= axis.low[:, None]) & (pixel < axis.high[:, None])).to(torch.float32)[:, None, :])
-    return out.div_(out.sum(2, keepdim=True))
+    low, high = axis.low[:, None, None], axis.high[:, None, None]
+    return out.mul_(((pixel >= low) & (pixel < high)).to(torch.float32))
+
+
+class Taps:
+    """`weights` of a whole batch, of which those that may differ from 0 are made at once, and the rest part by part.
+
+    The sums run over all pixels of the source, as those of `weights`, so that both give the same bits.
+    """
+
+    def __init__(self, axis: Axis, kind: str) -> None:
+        self.axis, self.kind = axis, kind
+        source, result = axis.sizes
+        # No window is wider than the source, which bounds the reach of the filter.
+        reach = math.ceil((1 if kind == "bilinear" else 2) * max(1.0, source / result))
+        # Other devices have arithmetic to spare, and to write here and there is slow where it must be deterministic.
+        self.dense = axis.scale.device.type != "cpu" or 6 * reach > source
+        if self.dense:
+            return
+        centre = _centres(axis)
+        offset = torch.arange(1 - reach, 1 + reach, dtype=torch.float32, device=centre.device)
+        pixel = (centre - 0.5).floor_()[:, :, None] + offset
+        self.values = _filtered(axis, centre, pixel, kind)
+        # Written with a margin on both sides for the pixels beyond the border, whose weight is 0.
+        self.margin = reach + 1
+        self.width = source + 2 * self.margin
+        row = torch.arange(0, len(centre) * result * self.width, self.width, device=centre.device)
+        self.place = pixel.add_(self.margin).clamp_(0, self.width - 1).long().add_(row.view(*centre.shape, 1))
+
+    def __getitem__(self, part: slice) -> Tensor:
+        if self.dense:
+            return weights(self.axis[part], self.kind)
+        values, place = self.values[part], self.place[part]
+        count, result, _ = values.shape
+        wide = torch.zeros(count * result * self.width, device=values.device)
+        wide.scatter_(0, (place - part.start * result * self.width).view(-1), values.reshape(-1))
+        out = wide.view(count, result, self.width)[:, :, self.margin : -self.margin]
+        return out / out.sum(2, keepdim=True)
 
 
 def resample(x: Tensor, rows: Axis, columns: Axis, kind: str) -> Tensor:
@@ -72,12 +117,13 @@ def resample(x: Tensor, rows: Axis, columns: Axis, kind: str) -> Tensor:
     count, channels, height, width = x.shape
     out = torch.empty(count, channels, rows.sizes[1], columns.sizes[1], dtype=torch.uint8, device=x.device)
     size = channels * max(height, rows.sizes[1]) * max(width, columns.sizes[1])
+    down, right = Taps(rows, kind), Taps(columns, kind)
     for part in pieces(count, size, x.device):
         # Channels lie between rows and columns, so that both products are of whole matrices without copying.
         plain = x[part].permute(0, 2, 1, 3).to(torch.float32, memory_format=torch.contiguous_format)
-        along = weights(columns[part], kind).transpose(1, 2)
+        along = right[part].transpose(1, 2)
         wide = torch.bmm(plain.view(len(plain), height * channels, width), along)
         wide = wide.add_(0.5).floor_().clamp_(0.0, 255.0).view(len(plain), height, -1)
-        made = torch.bmm(weights(rows[part], kind), wide).add_(0.5).clamp_(0.0, 255.0)
+        made = torch.bmm(down[part], wide).add_(0.5).clamp_(0.0, 255.0)
         out[part] = made.view(len(plain), rows.sizes[1], channels, -1).permute(0, 2, 1, 3)
     return out

@@ -48,8 +48,10 @@ class Cutmix(Mix):
 
     def blend(self, plain: Tensor, other: Tensor, weight: Tensor, shape: Shape, params: Params) -> None:  # noqa: ARG002
         """The boxes of the partners, pasted."""
-        box = params["box"] if self.per == "example" else mixing.first(params["box"])
-        mixing.paste(plain, other, None, box, shape)
+        if self.per == "example":
+            mixing.paste(plain, other, None, params["box"], shape)
+        else:
+            mixing.paste_first(plain, other, params["box"], shape)
 
 
 def augment(

@@ -29,6 +29,13 @@ class Flip(Geometry):
         """Columns counted from the other side."""
         return rows, torch.where(params["mirrored"][:, None], shape[2] - 1 - columns, columns)
 
+    def move(self, x: Tensor, params: Params) -> Tensor:
+        """Of pictures, by rows: a tenth of the work of looking up each pixel."""
+        if x.device.type != "cpu":  # how many are mirrored is not known without waiting for the device
+            return torch.where(params["mirrored"][:, None, None, None], x.flip(3), x)
+        which = params["mirrored"].nonzero()[:, 0]
+        return x.index_copy_(0, which, x.index_select(0, which).flip(3))
+
 
 def augment(*, probability: float = 0.5) -> Augmentation:
     """A flip.

@@ -57,7 +57,7 @@ class Switched(Mix):
         if self.per == "example":
             mixing.paste(plain, other, params["own"], params["box"], shape)
         elif bool(params["cut"][0]):
-            mixing.paste(plain, other, None, mixing.first(params["box"]), shape)
+            mixing.paste_first(plain, other, params["box"], shape)
         else:
             super().blend(plain, other, weight, shape, params)
 
