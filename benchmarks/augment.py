@@ -1,10 +1,11 @@
 """Augmentation of CIFAR-shaped pictures: ours on resident pixels against the libraries picture by picture.
 
 Per pipeline both sides make the same batches of 128 normalised, augmented pictures, one after the other, in turn and in
-both orders, each on one thread. Theirs is a `DataLoader` in the same process over a data set of Pillow pictures (as
-torchvision's CIFAR10 gives them) with the transforms of published trainings: torchvision's `v2`, and timm's where the
-recipe is timm's. Counted is the time of the processor, so that what else runs on the machine disturbs less; told are
-the median of the ratios of neighbouring runs and their range. Ours includes the drawing of all parameters.
+both orders, each on one thread; ours as the trainer feeds them (`crucis.data.blocks`), the drawing of all parameters
+included. Theirs is a `DataLoader` in the same process over a data set of Pillow pictures (as torchvision's CIFAR10
+gives them) with the transforms of published trainings: torchvision's `v2`, and timm's where the recipe is timm's.
+Counted is the time of the processor, so that what else runs on the machine disturbs less; told are the median of the
+ratios of neighbouring runs, their range, and the load of the machine (mean of a minute) before and after.
 
     python benchmarks/augment.py [--rounds 7] [--images 2048]
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from pathlib import Path
@@ -169,7 +171,7 @@ def main() -> None:
     x = np.random.default_rng(0).integers(0, 256, (asked.images, 8, 8, 3), dtype=np.uint8)
     x = np.ascontiguousarray(x.repeat(4, 1).repeat(4, 2))
     report = {"images": asked.images, "batch": BATCH, "rounds": asked.rounds, "torch": torch.__version__,
-              "target": TARGET, "pipelines": {}}  # fmt: skip
+              "target": TARGET, "load": [round(os.getloadavg()[0], 2)], "pipelines": {}}  # fmt: skip
     for name, sides in pipelines(x).items():
         if asked.only not in name:
             continue
@@ -191,6 +193,7 @@ def main() -> None:
         print(
             f"{name:40} {line['ours_per_cpu_s']:>8} {line['theirs_per_cpu_s']:>7} pictures/s  x{line['ratio_median']}"
         )
+    report["load"].append(round(os.getloadavg()[0], 2))
     if not asked.only:
         path = Path(__file__).parent / "results" / "augment.json"
         path.write_text(json.dumps(report, indent=1) + "\n")
