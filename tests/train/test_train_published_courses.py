@@ -186,12 +186,13 @@ def test_given_rates_stay_where_the_peak_is_scaled_alone(every):
 
 def test_what_no_source_gives_is_asked_for_once_and_taken_when_written(every):
     with pytest.raises(
-        SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: beside"
+        SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: and augment: beside"
     ):
         recipes.with_recipe("mobilenet-v2", {})
     with pytest.raises(SettingsError, match=r"Write optimiser:, batch:, lr:, weight_decay:, for: and schedule: beside"):
         recipes.with_recipe("ewc-permuted-mnist", {})
-    params, origin = recipes.with_recipe("mobilenet-v2", {"length": "5 epochs"})
+    params, origin = recipes.with_recipe("mobilenet-v2", {"length": "5 epochs", "augment": ["flip"]})
+    assert origin["augment"] == "written"
     assert params["length"] == "5 epochs" and origin["length"] == "written"
     settings = resolve(params, 9600)
     lines = audit(recipes.translated("mobilenet-v2"), Training(settings, None, "imagenet-1k"))
@@ -231,7 +232,7 @@ def test_averages_and_decays_of_recipes():
 
 def test_a_plateau_is_expressed_and_its_rates_are_those_of_the_run():
     made = recipes.translated("resnet-imagenet")
-    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1}}
+    assert made.params["schedule"] == {"plateau": {"metric": "accuracy", "factor": 0.1, "patience": 10}}
     assert made.assumed["schedule.patience"].startswith("not reported")
     lines = {one.key: one for one in audit(made, Training(resolve(made.params, IMAGENET), None, "imagenet-1k"))}
     assert lines["lr at every step"].outcome == "unknown" and lines["schedule.gamma"].outcome == "exact"
@@ -248,7 +249,7 @@ def _keys(lines, *outcomes):
 
 
 def _ran(folder, name, changed=None, stop=None):
-    params, _ = recipes.with_recipe(name, {"length": "9 steps", "batch": 16})
+    params, _ = recipes.with_recipe(name, {"length": "9 steps", "batch": 16, "augment": []})
     if name in OPEN:
         params["warmup"] = "1 steps"
     made = job(images(n=84), Quirky, **{**params, "augment": [], **(changed or {})})

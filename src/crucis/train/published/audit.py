@@ -3,6 +3,9 @@
 Outcomes of a line: `exact`; `derived` (the same after arithmetic, which is shown); `adapted` (another value, and the
 study says why); `deviates` (another value, no reason given); `unknown` (no source that is followed says it, or the
 network or the data decide it). Values are read from what ran where the record tells, else from what is planned.
+
+A training at another batch or length is held against the recipe as it is refitted there (`refit`): the batch and the
+length have their own lines, and what follows from them is `derived` with both values.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from ... import shelf
+from ...lengths import Length
+from .. import refit
 from ..settings import Choice, Settings, resolve
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
@@ -82,10 +87,14 @@ class _Audit:
     def __init__(self, made: Translation, training: Training) -> None:
         self.made, self.training, self.ours = made, training, training.settings
         self.ran: Mapping[str, Any] = training.ran or {}
-        # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
+        # With the training's own batch and length, so that they are told on their lines and on no other.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
-        chosen = {name: self.ours.params[name] for name in made.open}
-        self.theirs = resolve({**chosen, **made.params, "batch": self.ours.batch}, self.ours.n_train)
+        changed = {name: self.ours.params[name] for name in made.open if name not in made.params}
+        for name in ("batch", "length"):
+            if name in made.params and str(self.ours.params[name]) != str(made.params[name]):
+                changed[name] = self.ours.params[name]
+        self.refitted, self.origin = refit.fitted(made, changed)
+        self.theirs = resolve({**self.refitted, "batch": self.ours.batch}, self.ours.n_train)
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
@@ -125,7 +134,7 @@ class _Audit:
             return Line(key, published, said(ours), "unknown", why, source)
         if theirs == ours:
             how = self._how(name)
-            return Line(key, published, said(ours), "derived" if how else "exact", how, source)
+            return Line(key, published, said(ours), "derived" if how else "exact", how or self._kept(name), source)
         return self._other(key, published, said(ours), source)
 
     def _other(self, key: str, published: str, ours: str, source: str, text: str = "") -> Line:
@@ -140,8 +149,18 @@ class _Audit:
         return own or (rests[0] if rests and key.partition(".")[0] == rests[0].key.partition(".")[0] == "lr" else None)
 
     def _how(self, name: str) -> str:
-        """The arithmetic of a parameter that was computed from its facts."""
-        return self.made.how.get(name, "")
+        """The arithmetic of a parameter that was computed from its facts, and from another batch or length."""
+        how, given = self.made.how.get(name, ""), self.made.params.get(name)
+        if name in ("batch", "length") or given is None or self.refitted[name] == given:
+            return how
+        origin = self.origin[name]
+        refitted = origin.rpartition("); ")[2] if origin.startswith("recipe: ") else origin
+        return refitted if name == "lr" or not how else f"{how}; {refitted}"
+
+    def _kept(self, name: str) -> str:
+        """What is said of a parameter that another batch or length leaves as it is."""
+        _, word, rest = self.origin.get(name, "").rpartition("; unchanged")
+        return (word + rest).removeprefix("; ")
 
     def _dataset(self) -> Line:
         name, wanted = self.training.dataset, self.made.recipe.dataset
@@ -235,9 +254,9 @@ class _Audit:
         for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
-                line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
-                                  ours.get(option, "none"), fact=fact)  # fmt: skip
-                yield line
+                timed = option in ("floor", *refit.TIMES.values())
+                yield self._line(key, "schedule" if timed else "", theirs[option], ours.get(option, "none"),
+                                 fact=fact)  # fmt: skip
         if "length" in self.made.params:
             yield self._total()
         elif "length" in self.made.open:
@@ -254,7 +273,8 @@ class _Audit:
 
     def _total(self) -> Line:
         fact = self.made.facts["length"][0]
-        updates, wanted = self.ran.get("updates", self.ours.total_steps), self.theirs.total_steps
+        updates = self.ran.get("updates", self.ours.total_steps)
+        wanted = Length.parse(self.made.params["length"]).steps(self.ours.steps_per_epoch)
         epochs = updates / self.ours.steps_per_epoch
         used = f"{updates:,} updates ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
         if updates == wanted and fact.unit == "epochs":
@@ -299,7 +319,8 @@ class _Audit:
     def _augment(self) -> Iterator[Line]:
         planned = [{"name": one.name, **_full(one, "augment")} for one in self.ours.augment]
         used = {str(one["name"]): one for one in self.ran.get("augment", planned)}
-        theirs = {one.name: _full(one, "augment") for one in self.theirs.augment}
+        given = self.theirs.augment if "augment" in self.made.params else ()
+        theirs = {one.name: _full(one, "augment") for one in given}
         facts = {fact.key: fact for fact in self.made.facts.get("augment", [])}
         parts = {key: _part(key, theirs) for key in facts}
         # Steps that stand behind one fact together: "as fb.resnet.torch".
@@ -313,7 +334,11 @@ class _Audit:
             if outcome == "exact" and step in ("resized_crop", "scaled_crop") and key == "aug.crop":
                 outcome, text = "derived", "the side of the data's images stands for the published one"
             yield Line(key, line.published, mine, outcome, text, line.source)
-        for name in sorted(set(used) - set(theirs)):
+        more = sorted(set(used) - set(theirs))
+        for fact in self.made.undecided.get("augment", []):
+            why = f"{self.made.open['augment']}; the study chose it"
+            yield Line(fact.key, fact.says(), ", ".join(more) or "nothing", "unknown", why, sentence(fact))
+        for name in more if "augment" not in self.made.open else ():
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
         yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
 
