@@ -11,7 +11,7 @@ from ..records import Record
 from ..report import content as c
 from ..train import recipes
 from ..train.published.audit import Line, Training, audit, verdict
-from ..train.settings import resolve
+from ..train.settings import completed, resolve
 from .plan import Node
 from .session import Session
 
@@ -111,7 +111,7 @@ def audit_record(record: Record, name: str | None) -> Audited:
         raise CrucisError(f"{name} is a house recipe; no publication stands behind it")
     if ran is None:
         raise CrucisError(f"the record {record.key[:12]} has no notes of what ran; train it again")
-    settings = resolve(record.spec["params"], int(ran["n_train"]))
+    settings = resolve(completed(record.spec["kind"], record.spec["params"]), int(ran["n_train"]))
     lines = audit(made, Training(settings, ran))
     return Audited(record.key[:12], name, True, tuple(lines))
 
@@ -120,7 +120,9 @@ def _training(session: Session, node: Node, record: Record | None) -> Training:
     ran = record.body.get("notes", {}).get("trained") if record is not None else None
     stage = session.study.stages[node.instance.stage]
     n_train = int(ran["n_train"]) if ran else _planned(node)
-    return Training(resolve(node.spec["params"], n_train), ran, _dataset(node), stage.because)
+    return Training(
+        resolve(completed(node.spec["kind"], node.spec["params"]), n_train), ran, _dataset(node), stage.because
+    )
 
 
 def _planned(node: Node) -> int:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .. import shelf
+from ..shelf import Leaf
 from ..train import recipes
 from .axes import dollars
 from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
@@ -206,7 +207,9 @@ class Fitting:
             if grammar:
                 value = grammar_value(converter, key, value, "")
                 asked = recipes.asked(value, self._names(stage)) if key == "recipe" and value is not BAD else None
-                if asked:
+                if key == "recipe" and value is not BAD and (other := self._misplaced(value, leaf)):
+                    self.reading.fault("not-a-choice", path, other)
+                elif asked:
                     self.reading.fault("missing-parameter", path, f"{asked}.")
             else:
                 converter.value(leaf.params[name], value)
@@ -220,6 +223,13 @@ class Fitting:
                     self.reading.fault(issue.code, f"{base}.{last}", issue.text, key=issue.key)
                 continue
             report(converter, where, self.reading)
+
+    @staticmethod
+    def _misplaced(recipe: str, leaf: Leaf) -> str | None:
+        """A recipe of another protocol than the stage's; a user's own protocol takes those of `supervised`."""
+        found = recipes.misplaced(recipe, "supervised" if leaf.own or ":" in leaf.name else leaf.name)
+        made = recipes.translated(recipe)
+        return None if found is None or made is None else f"{found}. Write train: {made.protocol}, or another recipe."
 
     # -- nets and data ----------------------------------------------------------------------------------------
 

@@ -128,6 +128,19 @@ def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return params, origin
 
 
+def misplaced(name: str, protocol: str) -> str | None:
+    """Why a recipe does not belong to a training protocol of this house, in a sentence; None if it does. A house recipe
+    belongs to each.
+
+    Raises:
+        SettingsError: no such recipe or reference.
+    """
+    made = translated(name)
+    if made is None or made.protocol == protocol:
+        return None
+    return f"{name} is a recipe of the protocol {made.protocol}, and this stage trains by {protocol}"
+
+
 def asked(name: str, written: Collection[str]) -> str | None:
     """What a study must write beside a recipe, since no source gives it, in a sentence; None if nothing is left open.
 

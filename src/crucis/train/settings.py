@@ -201,6 +201,15 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
     return given[name]
 
 
+def completed(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a step of a kind such as `train/simclr`, with the defaults of its protocol. Those of `supervised`
+    are left to `resolve`, and those of users' own protocols to whoever has their files."""
+    name = kind.rpartition("/")[2]
+    if name == "supervised" or name not in shelf.names("train"):
+        return dict(params)
+    return {**{key: param.default for key, param in shelf.leaf("train", name).params.items()}, **params}
+
+
 def _agree(settings: Settings) -> None:
     if settings.patience is not None and settings.select is None:
         raise SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")

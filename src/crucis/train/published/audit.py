@@ -20,6 +20,7 @@ from ... import shelf
 from ...lengths import Length
 from .. import refit
 from ..settings import Choice, Settings, resolve
+from . import audit_objective
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
@@ -115,7 +116,7 @@ class _Audit:
             if name.startswith("ema_") and getattr(self.theirs, name) == getattr(self.ours, name) in (False, 1):
                 continue
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
-        yield from self._augment()
+        yield from self._augment() if self.made.protocol == "supervised" else self._objective()
         for part in self.made.missing:
             key, _, published = part.partition(": ")[0].partition(" ")
             whole = key if "." in key or key == "loss" else "recipe"
@@ -341,6 +342,12 @@ class _Audit:
         for name in more if "augment" not in self.made.open else ():
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
         yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
+
+    def _objective(self) -> Iterator[Line]:
+        for key, name, theirs, ours, fact in audit_objective.values(
+            self.made, self.ours.params, self.ran.get("objective") or {}
+        ):
+            yield self._line(key, name, theirs, ours, fact=fact)
 
     def _repeats(self) -> int | None:
         """How often an example stands in an epoch; None for once, which is no augmentation."""

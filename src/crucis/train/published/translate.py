@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import references
+from . import references, selfsupervised
 from .augmenting import augmentation
 from .course import regularisation, schedule
 from .facts import Fact, Recipe, said, sentence
@@ -37,6 +37,7 @@ class Translation:
     """A recipe as the trainer would run it.
 
     Attributes:
+        protocol: which training protocol the parameters are of.
         params: parameter -> value as a study writes it; origin: parameter -> where it came from, in words.
         facts: parameter -> the facts that it rests on.
         how: parameter -> the arithmetic that made it from its facts.
@@ -49,6 +50,7 @@ class Translation:
 
     recipe: Recipe
     reference: str | None
+    protocol: str = "supervised"
     params: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
     facts: dict[str, list[Fact]] = field(default_factory=dict)
@@ -118,9 +120,12 @@ def only_reimplemented(recipe: Recipe) -> bool:
 def translate(recipe: Recipe, reference: str | None = None) -> Translation:
     """The parameters that the trainer would need for a recipe, complete or with what is missing."""
     out = Translation(recipe, reference)
-    if not recipe.task.startswith("supervised"):
-        out.missing.append(f"the task '{recipe.task}' needs a protocol other than supervised")
-    for part in (optimiser, rate, decay, schedule, regularisation, augmentation):
+    found = selfsupervised.protocol(recipe)
+    out.protocol = found or "supervised"
+    if found is None:
+        out.missing.append(selfsupervised.why_none(recipe))
+    last = (regularisation, augmentation) if out.protocol == "supervised" else (selfsupervised.objective,)
+    for part in (optimiser, rate, decay, schedule, *last):
         part(out)
     for key in recipe.keys:
         fact = out.fact(key) if key not in out._used else None

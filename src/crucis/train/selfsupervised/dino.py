@@ -155,7 +155,9 @@ class DINO(Objective):
 
     def about(self) -> dict[str, Any]:
         """Head, temperatures, courses."""
-        return {"name": "dino", "views": len(self.views), **self.options}
+        start, end = self.options["teacher_temperature"]
+        pair = {"teacher_temperature_start": start, "teacher_temperature": end}
+        return {"name": "dino", "small_views": len(self.views) - 2, **self.options, **pair}
 
 
 def made(net: nn.Module, job: Job) -> DINO:
