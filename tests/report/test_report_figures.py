@@ -60,6 +60,17 @@ STRESS: dict[str, c.FigureData] = {
         tuple(c.Line(f"arm {i}", (0, 10, 5000), (1.0, 0.5, 0.1 + i * 1e-4)) for i in range(4))
     ),
     "nineteen": c.Retention(tuple(c.Line(f"{LONG[:18]}-{i}", (0, 10, 5000), (1.0, 0.5, 0.1)) for i in range(19))),
+    "panels-of-arms": c.Retention(
+        panels=tuple(
+            c.LinePanel(f"{LONG[:30]} {i}", tuple(c.Line(arm, (0, 10, 5000), (1.0, 0.5, 0.1 * i)) for arm in "abcdef"))
+            for i in range(13)
+        ),
+        summary=("AURC 0.51, 0.33, 0.12, 0.99, 0.25, 0.10",) * 13,
+    ),
+    "long-tail": c.Histogram(
+        (c.HistogramPanel("t", (*(0.01 * i for i in range(-40, 41)), -2e5, -600.0), 0.1, "observed 0.1"),),
+        c.Axis("gain"),
+    ),
     "large-steps": c.Curves(
         (c.LinePanel("p", (c.Line("loss", (0, 5e5, 1.2e6), (3e-7, 2e-7, 1e-7)),)),),
         c.Axis("step"),
@@ -219,3 +230,19 @@ def test_an_inline_picture_names_no_address() -> None:
 def test_a_pdf_carries_no_date_and_no_path() -> None:
     _, pdf = render(EXAMPLE["effects"], "effects", (WIDE,))
     assert b"CreationDate" not in pdf and b"/home" not in pdf and b"site-packages" not in pdf
+
+
+def test_tails_do_not_stretch_an_axis_and_are_counted() -> None:
+    from crucis.report.draw import distribution
+
+    rng = np.random.default_rng(0)
+    bulk = rng.normal(0, 0.1, 900)
+    values = np.concatenate([bulk, -np.geomspace(10, 2e5, 100)])
+    low, high = distribution.reach(values, 0.05)
+    assert -3 < low < bulk.min() + 0.5
+    assert high == values.max()
+    assert distribution._beyond(values, (low, high)) == "; 100 lie left of the axis, the farthest at -2e+05"
+    assert distribution.reach(values, -50.0)[0] == -50.0  # what was observed is always shown
+    assert distribution.reach(bulk, 0.0) == (bulk.min(), bulk.max())
+    assert distribution._beyond(bulk, (bulk.min(), bulk.max())) == ""
+    assert distribution.reach(np.zeros(5), 0.0) == (0.0, 0.0)

@@ -55,7 +55,19 @@ def cases():
         "rich": job(images(), Normed, **short, augment=MIX, ema=0.9, clip=0.5, label_smoothing=0.1, accumulate=2),
         "cut": job(images(), Normed, **short, augment=[{"crop": {"padding": 1}}, "cutout"], select="loss"),
         "dense": job(vectors(), mlp(), select="loss", patience=1, length="9 epochs", lr=0.3, schedule="constant"),
-        "watched": job(images(), Normed, **short, watch={"grad_norm > 1.6": "skip"}, weight_decay_end=0.01),
+        "watched": job(
+            images(),
+            Normed,
+            **short,
+            on_not_finite="skip",
+            schedule="plateau",
+            weight_decay_end=0.01,
+            watch={
+                "grad_norm < 0.884": ["skip", "log"],
+                "train_loss > 0": {"lower_lr": 0.5},
+                "batch_loss > 90": "skip",
+            },
+        ),
         "dropout": job(images(), Quirky, **short, ema=0.9, optimiser="adamw"),
     }
 
@@ -76,7 +88,7 @@ def rank(folder: Path) -> None:
             made = _with(made, ranks)
             whole = Ctx(own / name)
             save(own, name, fit(made, whole), whole)
-        for name in ("rich", "dropout"):  # cut twice, each time a step or two after going on
+        for name in ("rich", "dropout", "watched"):  # cut twice, each time a step or two after going on
             made = _with(cases()[name], ranks)
             looks = []
             for _ in range(2):
@@ -91,6 +103,7 @@ def rank(folder: Path) -> None:
         said["diverged"] = _raised(_with(job(vectors(), mlp(), lr=1e30, schedule="constant"), ranks), own)
         said["uneven"] = _raised(_with(job(vectors(), mlp(), batch=15), ranks), own)
         said["chunks"] = _raised(_with(job(vectors(), mlp(), batch=18, accumulate=6), ranks), own)
+        said["memory"] = _raised(_with(job(vectors(), mlp(), on_memory="halve_batch"), ranks), own)
         said["bytes"] = [text.decode() for text in ranks.collect(b"r" * (1 + ranks.rank))]
         (own / "said.json").write_text(json.dumps(said))
 

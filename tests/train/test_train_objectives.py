@@ -248,3 +248,45 @@ def test_features_are_what_the_head_reads():
     x = torch.randn(4, 5)
     assert torch.equal(Backbone(net, 3)(x), net[:-1](x)) and Backbone(net, 3).width == 9
     assert torch.equal(functional.linear(Backbone(net, 3)(x), net[-1].weight, net[-1].bias), net(x))
+
+
+def test_steps_left_out_and_rules_go_on_bit_for_bit_too(tmp_path):
+    """Teacher, centre and count of steps are as if a step left out had not been, but for the moment that it took."""
+
+    class Broken(Follow):
+        def loss(self, seen):
+            found = super().loss(seen)
+            return {**found, "loss": found["loss"] * (math.nan if self.done in (2, 7) else 1)}
+
+    told = {"knn_accuracy >= 0": "log", "effective_rank > 0 and grad_norm > 0": "log", "loss_rise > -1": "log"}
+    more = {"on_not_finite": "skip", "watch": {**told, "train_loss > 0": {"lower_lr": 0.5}}, "optimiser": "adam"}
+    whole, ctx = run(tmp_path / "whole", _made(Broken, **more))
+    assert [(r["step"], r["did"]) for r in whole.reactions] == [(3, "skip"), (3, "lower_lr"), (8, "skip")]
+    seen = {note["rule"]: note["values"] for event, note in ctx.notes if event == "alert"}
+    assert len(seen) == 3 and seen["knn_accuracy >= 0.0"]["knn_accuracy"] == whole.curve["knn_accuracy"][0]
+    for name, stops in {"early": [2], "often": [3, 2, 4]}.items():
+        for stop in stops:
+            with pytest.raises(Stopped):
+                fit(_made(Broken, **more), Ctx(tmp_path / name, stop_after=stop))
+        parts, cut = run(tmp_path / name, _made(Broken, **more))
+        assert parts.values == whole.values and contents(cut) == contents(ctx) and parts.reactions == whole.reactions
+
+
+@pytest.mark.parametrize("more", [{"precision": "fp16"}, {"on_not_finite": "lower_lr", "schedule": "plateau"}], ids=str)
+def test_scales_and_returns_with_an_objective(tmp_path, more):
+    passes = [0]
+
+    class Broken(Follow):
+        def loss(self, seen):
+            found = super().loss(seen)
+            passes[0] += self.student.training
+            return {**found, "loss": found["loss"] * (math.nan if passes[0] == 8 and "schedule" in more else 1)}
+
+    found, _ = run(tmp_path, _made(Broken, **more))
+    assert all(np.isfinite(found.curve["loss"])) and found.steps == 12
+    assert [r["did"] for r in found.reactions] == (["restore"] if "schedule" in more else [])
+
+
+def test_an_objective_keeps_its_batch_whole(tmp_path):
+    with pytest.raises(SettingsError, match="whole batch"):
+        run(tmp_path, _made(on_memory="halve_batch"))

@@ -16,7 +16,7 @@ OPEN = {"mobilenet-v2": "3 epochs", "mobilenet-v3": "20 epochs", "dino-vits16": 
 
 @pytest.fixture
 def every(monkeypatch):
-    """Recipes whose augmentation the trainer cannot express yet, too."""
+    """Recipes of which the trainer cannot express another part, too."""
     monkeypatch.setattr(recipes, "published", recipes.translated)
 
 

@@ -57,7 +57,7 @@ def test_dropout_differs_between_ranks_and_so_from_one_process(tmp_path, group):
     assert alone.values["loss"] != _left(group, 0, "dropout")[0]["values"]["loss"]
 
 
-@pytest.mark.parametrize("name", ["rich", "dropout"])
+@pytest.mark.parametrize("name", ["rich", "dropout", "watched"])
 def test_a_stopped_group_goes_on_bit_for_bit(group, name):
     (whole, weights), (parts, again) = _left(group, 0, name), _left(group, 0, f"{name}-cut")
     assert parts["resumed"] == [3, 6] and whole["values"] == parts["values"]
@@ -74,6 +74,7 @@ def test_the_ranks_agree_on_what_goes_wrong(tmp_path, group):
     assert first["uneven"][1] == "batch: 2 ranks cannot share a batch of 15 examples evenly; write batch: 16, or " \
         "change --ranks"  # fmt: skip
     assert "a chunk of 3 examples" in first["chunks"][1] and first["chunks"] == second["chunks"]
+    assert "out of memory one by one" in first["memory"][1]
     assert first["bytes"] == second["bytes"] == ["r", "rr"]
 
 

@@ -51,7 +51,7 @@ def run_inline(
     desk = Desk(store, dict(bench.numerics()), journal, store.environment(found))
     outcome = Outcome(cached=frontier.cached)
     voice = _Voice(frontier, outcome, progress)
-    desk.tell = voice.hear
+    desk.tell, desk.housekeeping = voice.hear, journal.tick
     with StopSignals(lambda: setattr(desk, "stop", True)) if signals else nullcontext():
         _work(desk, bench, frontier, outcome, voice)
     journal.close()

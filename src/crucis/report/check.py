@@ -74,9 +74,11 @@ def _line(where: str, line: Line) -> Iterator[str]:
 def _figure(figure: Figure) -> Iterator[str]:
     where, data = f"figure '{figure.name}'", figure.data
     if isinstance(data, Retention):
-        parts: tuple[object, ...] = data.lines
-        if data.summary and len(data.summary) != len(data.lines):
-            yield f"{where}: {len(data.summary)} summaries for {len(data.lines)} lines"
+        parts: tuple[object, ...] = data.panels or data.lines
+        if data.summary and len(data.summary) != len(parts):
+            yield f"{where}: {len(data.summary)} summaries for {len(parts)} {'panels' if data.panels else 'lines'}"
+        if data.panels and data.lines:
+            yield f"{where} has both lines and panels"
     elif isinstance(data, (Slices, Parallel, Plane)):
         parts = data.trials.parameters
     else:
@@ -84,7 +86,7 @@ def _figure(figure: Figure) -> Iterator[str]:
     if not parts:
         yield f"{where} has nothing to show"
     lines = data.lines if isinstance(data, Retention) else ()
-    if isinstance(data, Curves):
+    if isinstance(data, Curves) or (isinstance(data, Retention) and data.panels):
         lines = tuple(line for panel in data.panels for line in panel.lines)
     for line in lines:
         yield from _line(where, line)

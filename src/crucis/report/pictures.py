@@ -58,13 +58,16 @@ class Curves:
 class Retention:
     """Retention against steps of the second task, one line per arm. x = 0 is before the first step.
 
-    `summary` of an arm (same order as lines) is printed in its panel: "AURC 0.41".
+    `summary` of an arm (same order as lines) is printed in its panel: "AURC 0.41". With `panels` (and no `lines`)
+    every panel has a few arms, the same ones in each, and `summary` is one text per
+    panel, left out where there is no room.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...] = ()
     x: Axis = field(default_factory=lambda: Axis("step of the second task"))
     y: Axis = field(default_factory=lambda: Axis("retention", "fraction"))
     summary: tuple[str, ...] = ()
+    panels: tuple[LinePanel, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def prediction_figures(result: AnalysisResult, rows: Sequence[ResultRow]) -> Ite
                 c.Histogram(nulls, c.Axis("gain in R2 over the base")),
                 "Gain in R2 of left-out predictions over the columns shared with the base, worked out again for every "
                 "permutation of what the base leaves (Freedman-Lane). The line is the gain with the true order; p is "
-                "the share of permutations at or beyond it.",
+                "the share of permutations at or beyond it. Every panel has its own axis.",
                 exploratory=result.exploratory, main=number == 0,
             )  # fmt: skip
 

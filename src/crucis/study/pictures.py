@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..records import Record
 from ..report import content as c
 from ..stats.line import fit_line
-from . import layer_pictures, rates, terrain
+from . import layer_pictures, rates, retention_pictures, terrain
+from .bands import BAND, band
 from .modelled import heat, prediction_figures
 from .nodes import Node
 from .pictures_stats import critical_differences, profiles, shaped
@@ -19,8 +22,7 @@ from .reviewing import attributed, fronts
 from .search_pictures import search_pictures
 
 _MOST_PANELS = 24
-#: What the values that are summed into a curve's band mean, for captions.
-_BAND = "Lines are means over seeds, bands reach from the smallest to the largest seed"
+_JOINT = "maximum statistic"  # the correction of an analysis that is one picture of cells
 
 
 def cell_label(readings: Readings, cell: Mapping[str, str]) -> str:
@@ -40,7 +42,7 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
         files = {name for records in groups.values() for record in records for name in record.body["files"]}
         columns = {name for records in groups.values() for record in records for name in record.values}
         if "retention" in columns:
-            out.append(_retention(stage, groups))
+            out += retention_pictures.retention(stage, groups, _cells(readings, stage))
         if "landscape.npz" in files:
             out += terrain.landscapes(stage, groups)
         if "diagrams.npz" in files:
@@ -51,14 +53,23 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
             out += layer_pictures.layers(stage, groups)
         if "curve.npz" in files and readings.study.stages[stage].verb == "train":
             out.append(_curves(stage, groups))
+    judged = _judged(readings)
     for result in results.values():
-        out += _of_analysis(result)
+        alike = result.verb == "correlate" and result.correction != _JOINT
+        beside = bool(judged) and alike and result.name not in judged
+        out += [replace(figure, main=figure.main and not beside) for figure in _of_analysis(result)]
     out += search_pictures(readings)
     order = (
         c.Retention, c.Scatter, c.Histogram, c.Heat, c.Forest, c.Ranks, c.History, c.Slices, c.Parallel, c.Plane,
         c.Contour, c.Surface, c.Diagram, c.Barcode, c.Ramps, c.Dots, c.Curves,
     )  # fmt: skip
     return tuple(sorted(out, key=lambda figure: (figure.exploratory, order.index(type(figure.data)))))
+
+
+def _judged(readings: Readings) -> set[str]:
+    """Analyses that a claim rests on: of many alike, their pictures stand in front."""
+    text = " ".join(part for claim in readings.study.claims.values() for part in claim.text)
+    return {name for name in readings.study.analysis if re.search(rf"(?<![\w.-]){re.escape(name)}\.", text)}
 
 
 def _stages(readings: Readings) -> dict[str, dict[str, list[Record]]]:
@@ -72,39 +83,17 @@ def _stages(readings: Readings) -> dict[str, dict[str, list[Record]]]:
     return out
 
 
+def _cells(readings: Readings, stage: str) -> dict[str, Mapping[str, str]]:
+    """Cell in words -> factor -> level."""
+    nodes = [node for node in readings.plan.nodes if node.instance.stage == stage and not node.inner]
+    return {cell_label(readings, node.instance.cell): node.instance.cell for node in nodes}
+
+
 def _keys(groups: Mapping[str, Sequence[Record]]) -> tuple[str, ...]:
     return tuple(record.key for records in groups.values() for record in records)
 
 
-def band(rows: Iterable[tuple[Sequence[float], Sequence[float]]], label: str) -> c.Line:
-    """Mean and range over seeds at the places that all of them have."""
-    rows = list(rows)
-    shared = sorted(set.intersection(*(set(map(float, x)) for x, _ in rows)))
-    table = np.array([[dict(zip(map(float, x), y, strict=True))[place] for place in shared] for x, y in rows])
-    low, high = (table.min(axis=0), table.max(axis=0)) if len(rows) > 1 else ((), ())
-    return c.Line(label, shared, table.mean(axis=0), low, high, len(rows))
-
-
 # -- stages -------------------------------------------------------------------------------------------------------
-
-
-def _retention(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
-    lines, summary = [], []
-    for label, records in groups.items():
-        rows = []
-        for record in records:
-            steps = {int(step): value for step, value in record.values["retention"].items()}
-            rows.append(([0, *sorted(steps)], [1.0, *(steps[step] for step in sorted(steps))]))
-        lines.append(band(rows, label))
-        summary.append(f"AURC {np.mean([record.values['aurc'] for record in records]):.2f}")
-    seeds = max(line.n or 1 for line in lines)
-    return c.Figure(
-        f"{stage}-retention", "How much of the first task survives the second",
-        c.Retention(tuple(lines), summary=tuple(summary)),
-        "Retention: accuracy on the first task after some optimiser steps of the second, divided by the accuracy "
-        f"before it. {_BAND} (up to {seeds} seeds). AURC: area under the curve divided by its length, mean over seeds.",
-        _keys(groups),
-    )  # fmt: skip
 
 
 def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
@@ -119,7 +108,7 @@ def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
     return c.Figure(
         f"{stage}-curves", f"Learning curves of {stage}",
         c.Curves(tuple(panels), c.Axis("optimiser step"), c.Axis("accuracy", "fraction")),
-        f"{_BAND}. Training accuracy is the running mean since the evaluation before, in training mode.",
+        f"{BAND}. Training accuracy is the running mean since the evaluation before, in training mode.",
         _keys(groups), main=False,
     )  # fmt: skip
 
@@ -131,7 +120,7 @@ def _of_analysis(result: AnalysisResult) -> Iterator[c.Figure]:
     rows = [row for row in result.rows if row.refused is None]
     if not rows:
         return
-    if result.verb == "correlate" and result.correction == "maximum statistic":
+    if result.verb == "correlate" and result.correction == _JOINT:
         yield from heat(result, result.rows)
     elif result.verb == "correlate":
         yield from _scatter(result, rows)

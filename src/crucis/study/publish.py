@@ -236,7 +236,7 @@ def _analysis(session: Session, result: AnalysisResult, after: Mapping[str, str]
     analysis = session.study.analysis[result.name]
     result = _one_coefficient(result)
     names = list(dict.fromkeys(name for row in result.rows for name in row.values))
-    intervals = {**{k: v for k, v in _ESTIMATES.items() if k in names}, **result.intervals}
+    intervals = {**{k: v for k, v in _ESTIMATES.items() if k in names and set(v) & set(names)}, **result.intervals}
     ends = {end for name, pair in intervals.items() if name in names for end in pair}
     once = {"p_raw"} if result.family_size == 1 else set()  # equal to p: nothing was corrected
     shown = [name for name in names if name not in ends | _HIDDEN | once]

@@ -12,15 +12,15 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..engine.steps import Step
 from ..errors import CrucisError, Divergence, Stopped
 from ..records import Context, Result
-from ..train.ranks import board, joined
+from ..train.ranks import board, join, leave
 from . import steps as alone
 from .rank import SilentContext
 from .ranks import RankFailed, bereaved, order
@@ -28,6 +28,8 @@ from .ranks import RankFailed, bereaved, order
 ACCEPTS_REFUSED = alone.ACCEPTS_REFUSED
 numerics = alone.numerics
 
+_FAREWELL, _PART = "null", "false"  # words that are no order: leave together, or at once
+_TERMINATED = 143
 _LOOK_S = 0.05
 _GRACE_S = 20.0  # less than the 30 s after which torchrun kills
 
@@ -97,24 +99,24 @@ def _one(step: Step, context: Context) -> Result:
     return alone.run([step], [context])[0]
 
 
-@contextmanager
-def _joined(device: str) -> Iterator[Together]:
+def _together(device: str) -> Together:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    with joined(alone.device_named(device)) as ranks:
-        yield Together(ranks)
+    return Together(join(alone.device_named(device)))
 
 
 def lead(device: str, work: Callable[[], int]) -> int:
     """Do the work of rank 0 while the others stand by; its exit code."""
     global _TOGETHER  # a process has one place among the ranks
-    with _joined(device) as together:
-        _TOGETHER = together
+    together = _TOGETHER = _together(device)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # outside of steps, which stop cleanly
+    parted = True
+    try:
         code = work()
-        if together.broken:  # a farewell would wait for those that have gone
-            sys.stdout.flush()
-            os._exit(code or 1)
-        together.post("null")
-    return code
+        parted = together.broken
+    finally:
+        together.post(_PART if parted else _FAREWELL)
+        leave(wait=not parted)
+    return code or int(parted)
 
 
 def follow(device: str, data: Path | None) -> int:
@@ -126,15 +128,18 @@ def follow(device: str, data: Path | None) -> int:
     """
     for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # rank 0 hears them, and all stop at the same step
-    with _joined(device) as together:
-        signal.signal(signal.SIGTERM, together.leave_soon)
-        while (told := together.next()) is not None:
+    together = _together(device)
+    signal.signal(signal.SIGTERM, together.leave_soon)
+    try:
+        while isinstance(told := together.next(), dict):
             step = _here(Step.unpack(told["step"]), data)
-            with tempfile.TemporaryDirectory(prefix="crucis-rank-") as folder:
-                try:
-                    alone.train_as(step, SilentContext(told, Path(folder)), together.ranks)
-                except (Stopped, Divergence):
-                    continue
+            with tempfile.TemporaryDirectory(prefix="crucis-rank-") as folder, suppress(Stopped, Divergence):
+                alone.train_as(step, SilentContext(told, Path(folder)), together.ranks)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        sys.stderr.flush()
+        os._exit(1)  # threads of the exchange may still wait for ranks that have gone
+    leave(wait=told is None)
     return 0
 
 

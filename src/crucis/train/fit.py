@@ -280,8 +280,6 @@ def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
     notes["trained"] = account(run)
     if run.guard.listed:
         notes["reactions"] = list(run.guard.listed)
-    if run.guard.listed:
-        notes["reactions"] = list(run.guard.listed)
     if settings.dropped > DROPPED_WORTH_SAYING * settings.n_train:
         notes["dropped"] = f"{settings.dropped} of {settings.n_train} examples of each epoch's order fill no batch"
     missed = sorted(step for step in run.job.publish if isinstance(step, int) and step > run.position)

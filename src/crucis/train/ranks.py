@@ -28,6 +28,7 @@ from .settings import Settings
 PATIENCE_S = 900.0
 #: Bytes of gradients that travel together.
 BUCKET = 25 << 20
+_AGAIN = "TORCHELASTIC_RESTART_COUNT"  # set by torchrun
 
 
 class RanksError(CrucisError):
@@ -129,7 +130,10 @@ def join(device: str = "cpu") -> Ranks:
             raise RanksError(f"rank {local} of this machine has no GPU of its own: {seen} visible. Use fewer --ranks")
         torch.cuda.set_device(local)
         backend, here = "cpu:gloo,cuda:nccl", f"cuda:{local}"
-    dist.init_process_group(backend, timeout=timedelta(seconds=PATIENCE_S))
+    where: dict[str, Any] = {}
+    if _AGAIN in os.environ:  # its store outlives the processes that it restarts, and so do their addresses in it
+        where = {"store": board("group"), "rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+    dist.init_process_group(backend, timeout=timedelta(seconds=PATIENCE_S), **where)
     ranks = Ranks(dist.get_rank(), dist.get_world_size(), here)
     found = {text.decode() for text in ranks.collect(torch.__version__.encode())}
     if len(found) > 1:
@@ -143,15 +147,21 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
     wait for ranks that may never come."""
     ranks = join(device)
     yield ranks
-    dist.barrier()
+    leave()
+
+
+def leave(wait: bool = True) -> None:
+    """Leave the group, with `wait` when all have come to this point."""
+    if wait:
+        dist.barrier()
     dist.destroy_process_group()
 
 
-def board() -> dist.Store:
+def board(name: str = "board") -> dist.Store:
     """Where rank 0 may leave word for the others, who wait there as long as it takes and not within an exchange."""
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=PATIENCE_S))
-    return dist.PrefixStore("crucis", store)
+    return dist.PrefixStore(f"crucis/{os.environ.get(_AGAIN, '0')}/{name}", store)
 
 
 # -- gradients ----------------------------------------------------------------------------------------------------

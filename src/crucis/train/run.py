@@ -117,6 +117,10 @@ class Run:
         self.ranks = ranks
         if ranks:
             check_world(settings, ranks.world)
+        if settings.on_memory == "halve_batch" and job.objective is not None:
+            raise SettingsError(
+                "on_memory", "an objective compares the examples of a whole batch; write on_memory: stop"
+            )
         if ranks and job.objective is not None:
             raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:

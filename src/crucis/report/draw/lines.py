@@ -94,8 +94,12 @@ def _step_axis(ax: Axes, marks: Sequence[float], first: float) -> None:
     ax.set_xticks([places[i] for i in shown], labels=[style.tick(marks[i]) for i in shown])
 
 
+def _arms(data: Retention) -> list[Line]:
+    return [*data.lines, *(line for panel in data.panels for line in panel.lines)]
+
+
 def _retention_axes(ax: Axes, data: Retention, steps: Sequence[float], first: float) -> None:
-    low, high = style.ends(*(line.y for line in data.lines), *(line.high for line in data.lines))
+    low, high = style.ends(*(values for line in _arms(data) for values in (line.y, line.high)))
     top = max(1.0, high)
     style.scale_axis(ax, "y", Axis("", low=min(0.0, low), high=top * 1.02), 0, top, 4)
     _step_axis(ax, steps, first)
@@ -103,9 +107,11 @@ def _retention_axes(ax: Axes, data: Retention, steps: Sequence[float], first: fl
 
 
 def retention(data: Retention, layout: Layout) -> Figure:
-    """Up to four arms in one picture; more as small multiples, each before the others in grey."""
-    steps = sorted({float(value) for line in data.lines for value in line.x})
+    """Up to four arms in one picture; more as small multiples, each before the others in grey, or as `panels` say."""
+    steps = sorted({float(value) for line in _arms(data) for value in line.x})
     first = next((value for value in steps if value > 0), 1.0)
+    if data.panels:
+        return _retention_panels(data, layout, steps, first)
     if len(data.lines) <= 4:
         return _retention_together(data, layout, steps, first)
     edge = style.text_width(style.tick(steps[-1])) / 2 + 0.04
@@ -127,6 +133,29 @@ def retention(data: Retention, layout: Layout) -> Figure:
         style.title(ax, line.label, notes[index], stacked)
     style.outer(axes, style.columns_of(axes))
     style.name_axes(fig, style.caption_of(data.x), style.caption_of(data.y))
+    return fig
+
+
+def _retention_panels(data: Retention, layout: Layout, steps: Sequence[float], first: float) -> Figure:
+    names = list(dict.fromkeys(line.label for line in _arms(data)))
+    looks = {name: (COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]) for i, name in enumerate(names)}
+    edge = style.text_width(style.tick(steps[-1])) / 2 + 0.04
+    columns = max(1, min(len(names), int(layout.width / (max(map(style.text_width, names)) + 0.7))))
+    across, most = max(0.16, edge), min(layout.panels, len(data.panels))
+    room = (layout.width - 0.55 - edge - (most - 1) * across) / most
+    notes = data.summary if all(style.text_width(note, 7.2) <= room for note in data.summary) else ()
+    extra = 0.13 if any(notes) else 0.0
+    above = 0.28 + 0.17 * math.ceil(len(names) / columns) + extra
+    frame = Frame(left=0.55, right=edge, bottom=0.42, top=above, across=across, down=0.32 + extra)
+    fig, axes = style.panels(layout, len(data.panels), 0.72, frame)
+    for ax, panel, note in zip(axes, data.panels, notes or ("",) * len(data.panels), strict=True):
+        for line in panel.lines:
+            _draw(ax, line, _stretch(line.x, first), *looks[line.label])
+        _retention_axes(ax, data, steps, first)
+        style.title(ax, panel.label, note, bool(note))
+    style.outer(axes, style.columns_of(axes))
+    style.name_axes(fig, style.caption_of(data.x), style.caption_of(data.y))
+    style.legend(fig, [(style.words(name), looks[name]) for name in names], columns)
     return fig
 
 
