@@ -116,13 +116,16 @@ class _Audit:
             if name.startswith("ema_") and getattr(self.theirs, name) == getattr(self.ours, name) in (False, 1):
                 continue
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
+        if "precision" in self.made.params:
+            used = self.ran.get("precision", self.ours.precision)
+            yield self._line("precision", "precision", self.theirs.precision, used)
         yield from self._augment() if self.made.protocol == "supervised" else self._objective()
         for part in self.made.missing:
             key, _, published = part.partition(": ")[0].partition(" ")
             whole = key if "." in key or key == "loss" else "recipe"
             yield self._other(whole, published if whole == key else part, "-", "", "the trainer cannot express it")
         for fact, why in self.made.outside:
-            yield Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
+            yield self._variant(fact, why) or Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
 
     def _line(self, key: str, name: str, theirs: Any, ours: Any, *, fact: Fact | None = None) -> Line:
         fact = fact or self._fact(key, name)
@@ -157,6 +160,19 @@ class _Audit:
         origin = self.origin[name]
         refitted = origin.rpartition("); ")[2] if origin.startswith("recipe: ") else origin
         return refitted if name == "lr" or not how else f"{how}; {refitted}"
+
+    def _variant(self, fact: Fact, why: str) -> Line | None:
+        """A rate or a length of one of several published variants beside what the study chose; None for other facts."""
+        rate, total = fact.key.startswith("lr.fig"), fact.key.startswith("schedule.total.fig")
+        if not rate and not total:
+            return None
+        epochs = self.ran.get("updates", self.ours.total_steps) / self.ours.steps_per_epoch
+        used = self.ours.lr if rate else epochs
+        ends = fact.value if isinstance(fact.value, list) else [fact.value, fact.value]
+        fits = ends[0] <= used <= ends[1]
+        outcome = "unknown" if not fits else "derived" if isinstance(fact.value, list) or total else "exact"
+        shown = said(used) if rate else f"{epochs:g} epochs"
+        return Line(fact.key, fact.says(), shown, outcome, f"{why}{'' if fits else '; not this one'}", sentence(fact))
 
     def _kept(self, name: str) -> str:
         """What is said of a parameter that another batch or length leaves as it is."""
@@ -377,7 +393,8 @@ _MIXES = ("mix", "mixup", "cutmix")
 def _part(key: str, theirs: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The step of the recipe that a fact is about, and the parameters of it."""
     step = next(name for name in _STEPS.get(key, _MIXES) if name in theirs)
-    return step, ("",) if (key, step) == ("aug.crop", "crop") else _OPTIONS.get(key, ())
+    applied = key == "aug.crop" and step in ("crop", "scaled_crop")
+    return step, ("",) if applied else _OPTIONS.get(key, ())
 
 
 def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Mapping[str, Any]) -> str:
