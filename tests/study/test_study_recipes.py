@@ -36,10 +36,12 @@ def test_a_study_names_a_recipe_and_a_reference(tmp_path, recipe):
 
 @pytest.mark.parametrize(
     ("recipe", "says"),
-    [("mobilenet-v3", "aug.policy"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
+    [("mobilenet-v3", "Write for: and augment: beside it"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
      ("{resnet-cifar: {reference: papr}}", "Did you mean 'paper'"),
      ("{resnet-cifar: {from: paper}}", "'reference' only"),
-     ("{resnet-cifar: paper}", "'reference' only"), ("mae-vitb16", "a protocol other than supervised")],
+     ("{resnet-cifar: paper}", "'reference' only"),
+     ("mae-vitb16", "is a recipe of the protocol mae, and this stage trains by supervised. Write train: mae"),
+     ("ewc-atari", "deep Q-learning")],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_one_fault_at_its_place(tmp_path, recipe, says):
     faults = check_study(str(study(tmp_path, recipe)))[1]
@@ -48,12 +50,26 @@ def test_what_cannot_be_trained_is_one_fault_at_its_place(tmp_path, recipe, says
     assert says in faults[0].text
 
 
-def test_what_no_source_gives_is_one_fault_until_it_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes, "published", recipes.translated)  # its augmentation is no matter here
+@pytest.mark.parametrize(
+    ("train", "recipe", "faulty"),
+    [("mae", "mae-vitb16", False), ("moco_v3", "mocov3-vit", False), ("mae", "adamw-cosine", False),
+     ("dino", "{dino-vits16: {}}, for: 2 epochs", False), ("dino", "dino-vits16", True), ("mae", "simclr-r50", True)],
+)  # fmt: skip
+def test_self_supervised_recipes_belong_to_their_protocols(tmp_path, train, recipe, faulty):
+    path = study(tmp_path, recipe)
+    text = path.read_text(encoding="utf-8").replace("train: supervised", f"train: {train}")
+    path.write_text(text.replace("{resnet_cifar: {depth: 8, width: 4}}", "{vit: {width: 16}}"), encoding="utf-8")
+    faults = check_study(str(path))[1]
+    assert [fault.line for fault in faults] == ([4] if faulty else [])
+
+
+def test_what_no_source_gives_is_one_fault_until_it_is_written(tmp_path):
     faults = check_study(str(study(tmp_path, "mobilenet-v2")))[1]
     assert [(fault.line, fault.code) for fault in faults] == [(4, "missing-parameter")]
-    assert "no source that is followed gives the length of the training). Write for: beside it." in faults[0].text
-    assert not check_study(str(study(tmp_path, "mobilenet-v2, for: 5 epochs")))[1]
+    assert "no source that is followed gives the length of the training); augment (the sources" in faults[0].text
+    faults = check_study(str(study(tmp_path, "mobilenet-v2, augment: [flip]")))[1]
+    assert [fault.text.rpartition(". ")[2] for fault in faults] == ["Write for: beside it."]
+    assert not check_study(str(study(tmp_path, "mobilenet-v2, for: 5 epochs, augment: [flip]")))[1]
 
 
 def test_a_vision_transformers_recipe_is_planned_with_its_warmup(tmp_path, capsys, monkeypatch):
@@ -67,7 +83,8 @@ def test_a_vision_transformers_recipe_is_planned_with_its_warmup(tmp_path, capsy
     )
     assert lines["weight_decay.coupling"]["outcome"] == "unknown"
     assert lines["optimizer.grad_clip_norm"]["outcome"] == lines["weight_decay.value"]["outcome"] == "exact"
-    assert lines["schedule.warmup"]["outcome"] == "adapted"
+    assert lines["schedule.warmup"]["outcome"] == "derived"
+    assert "the same share of 4 epochs" in lines["schedule.warmup"]["text"]
 
 
 def test_the_audit_of_a_plan(tmp_path, capsys, monkeypatch):

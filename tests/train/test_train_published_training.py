@@ -5,17 +5,19 @@ import pytest
 from torch import nn
 from train_cases import images, job, run
 
+from crucis import shelf
 from crucis.data.augment.crop import augment as crop
 from crucis.train import recipes
 from crucis.train.published import facts
 from crucis.train.published.audit import Training, audit, verdict
 from crucis.train.published.rates import WHOLE, Rates
 from crucis.train.published.translate import translate
-from crucis.train.settings import SettingsError, resolve
+from crucis.train.settings import SettingsError, completed, resolve
 
 EXPRESSIBLE = ("resnet-cifar", "resnet-cifar@reimplementation", "resnet-cifar@he2016", "wrn-28-10-cifar",
                "vit-b16-imagenet-1k", "vit-b16-imagenet-21k", "resnet-imagenet", "resnet-imagenet-torch", "densenet121",
-               "convnext-t", "efficientnet-b0", "deit-ti-s", "shufflenet-v2", "mixer-b16", "swin-t",
+               "convnext-t", "simclr-r50", "mocov3-vit", "dino-vits16", "mae-vitb16", "ijepa-vith14",
+               "ewc-permuted-mnist", "efficientnet-b0", "deit-ti-s", "shufflenet-v2", "mixer-b16", "swin-t",
                "regnety-400mf", "vgg-imagenet", "mobilenet-v2", "mobilenet-v3")  # fmt: skip
 
 
@@ -213,3 +215,78 @@ def test_a_smaller_batch_alone_keeps_the_epochs_of_the_recipe():
     assert [line.key for line in lines if line.outcome == "deviates"] == ["batch_size"]
     total = next(line for line in lines if line.key == "schedule.total")
     assert (total.outcome, total.text) == ("derived", "200 x 781 = 156,200 updates")
+
+
+# -- self-supervised recipes ------------------------------------------------------------------------------------------
+
+PROTOCOLS = {"simclr-r50": "simclr", "mocov3-vit": "moco_v3", "dino-vits16": "dino", "mae-vitb16": "mae",
+             "ijepa-vith14": "i_jepa"}  # fmt: skip
+SAID = {
+    "simclr-r50": {"temperature": 0.1, "layers": 2, "out": 128, "lr": 4.8, "batch": 4096, "weight_decay": 1e-6},
+    "simclr-r50@authors-code": {"layers": 3, "weight_decay": 1e-4},
+    "mocov3-vit": {"temperature": 0.2, "momentum": 0.99, "momentum_schedule": "cosine", "hidden": 4096, "out": 256,
+                   "freeze_patches": True, "decay_on": "all"},
+    "dino-vits16": {"student_temperature": 0.1, "teacher_temperature_start": 0.04, "teacher_temperature": 0.07,
+                    "temperature_warmup": "30 epochs", "momentum": 0.996, "centre_momentum": 0.9, "prototypes": 65536,
+                    "freeze_last_layer": "1 epochs", "clip_each": 3.0, "small_views": 8, "small_size": 96 / 224,
+                    "weight_decay": 0.04, "weight_decay_end": 0.4},
+    "mae-vitb16": {"ratio": 0.75, "norm_pix": True, "decoder_width": 512, "decoder_depth": 8, "decoder_heads": 16},
+    "ijepa-vith14": {"loss": "l2", "momentum": 0.996, "momentum_schedule": "linear", "targets": 4, "min_keep": 10,
+                     "target_scale": [0.15, 0.2], "target_aspect": [0.75, 1.5], "context_scale": [0.85, 1.0],
+                     "predictor_width": 384, "predictor_depth": 12, "precision": "bf16"},
+    "ijepa-vith14@authors-code": {"loss": "smooth_l1", "weight_decay_schedule": "cosine", "warmup": "40 epochs"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_self_supervised_recipe_is_its_protocols(name):
+    made = recipes.translated(name)
+    assert made.protocol == PROTOCOLS[name.partition("@")[0]] and not made.missing
+    assert {key: made.params[key] for key in SAID[name]} == SAID[name]
+    assert set(made.params) <= set(shelf.leaf("train", made.protocol).params)
+    used = {fact.key for rests in made.facts.values() for fact in rests} | {fact.key for fact, _ in made.outside}
+    wanted = {key for key in made.recipe.keys if key.partition(".")[0] in ("aug", "loss", "mask", "teacher", "student")}
+    silent = {key for key in wanted - used if made.fact(key).value not in (False, 0)}
+    assert silent <= {"aug.global_crops"}, silent
+
+
+def test_views_of_published_recipes():
+    first, second = (recipes.translated("mocov3-vit").params[name] for name in ("augment", "second"))
+    assert [next(iter(step)) for step in first] == ["resized_crop", "color_jitter", "grayscale", "blur", "flip"]
+    assert {"solarize": {"probability": 0.2}} in second and {"blur": {"probability": 0.1}} in second
+    small = recipes.translated("dino-vits16").params["small"]
+    assert small[0]["resized_crop"] == {"smallest": 0.05, "largest": 0.4, "interpolation": "bicubic"}
+    jitter = next(step for step in recipes.translated("simclr-r50").params["augment"] if "color_jitter" in step)
+    assert list(jitter["color_jitter"].values()) == [0.8, 0.8, 0.8, 0.2, 0.8]
+
+
+def test_a_recipe_belongs_to_its_protocol():
+    assert "recipe of the protocol mae, and this stage trains by simclr" in recipes.misplaced("mae-vitb16", "simclr")
+    assert recipes.misplaced("mae-vitb16", "mae") is None and recipes.misplaced("adamw-cosine", "mae") is None
+    assert "protocol supervised" in recipes.misplaced("resnet-cifar", "dino")
+
+
+def test_what_continual_recipes_leave_open_or_refuse():
+    with pytest.raises(SettingsError, match=r"leaves open .* optimiser"):
+        recipes.with_recipe("ewc-permuted-mnist", {})
+    written = {"optimiser": "sgd", "batch": 128, "lr": 1e-3, "weight_decay": 0.0, "length": "20 epochs",
+               "schedule": "constant"}  # fmt: skip
+    assert recipes.with_recipe("ewc-permuted-mnist", written)[0]["lr"] == 1e-3
+    with pytest.raises(SettingsError, match="deep Q-learning"):
+        recipes.with_recipe("ewc-atari", {})
+
+
+def test_an_audit_of_a_self_supervised_training():
+    made = recipes.translated("mae-vitb16")
+    params, _ = recipes.with_recipe("mae-vitb16", {"batch": 50, "length": "2 epochs", "decoder_depth": 1})
+    settings = resolve(completed("train/mae", params), 100)
+    lines = {line.key: line for line in audit(made, Training(settings, None, "digits", "a test"))}
+    assert lines["mask.ratio (ratio)"].outcome == "exact" and lines["loss.norm_pix (norm_pix)"].outcome == "exact"
+    assert lines["model.decoder (decoder_width)"].outcome == "exact"
+    assert lines["model.decoder (decoder_depth)"].outcome == "adapted" and lines["dataset"].outcome == "adapted"
+    assert any(key.endswith("(augment)") and line.outcome in ("exact", "derived") for key, line in lines.items())
+    off = resolve(completed("train/mae", {**params, "ratio": 0.5}), 100)
+    lines = {line.key: line for line in audit(made, Training(off, None, "digits"))}
+    assert lines["mask.ratio (ratio)"].outcome == "deviates"
+    ran = {line.key: line for line in audit(made, Training(settings, {"objective": {"ratio": 0.7}}, "digits"))}
+    assert ran["mask.ratio (ratio)"].used == "0.7"

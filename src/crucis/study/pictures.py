@@ -96,19 +96,28 @@ def _keys(groups: Mapping[str, Sequence[Record]]) -> tuple[str, ...]:
 # -- stages -------------------------------------------------------------------------------------------------------
 
 
+_TRAINED = "Training accuracy is the running mean since the evaluation before, in training mode."
+_PROBED = "Accuracy of frozen features on the validation split; labels took no part in the training of the features."
+#: Columns of a curve that are drawn, and their words: of a classifier, and of frozen features.
+_COURSES = (("accuracy", "validation"), ("train_accuracy", "training"), ("knn_accuracy", "nearest neighbours"),
+            ("linear_accuracy", "linear probe"))  # fmt: skip
+
+
 def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
-    panels = []
+    panels, probed = [], False
     for label, records in list(groups.items())[:_MOST_PANELS]:
         curves = [record.arrays("curve.npz") for record in records]
         lines = [
             band([(curve["step"], curve[name]) for curve in curves], words)
-            for name, words in (("accuracy", "validation"), ("train_accuracy", "training"))
+            for name, words in _COURSES
+            if all(name in curve for curve in curves)
         ]
         panels.append(c.LinePanel(label, tuple(lines)))
+        probed = probed or any("knn_accuracy" in curve for curve in curves)
     return c.Figure(
         f"{stage}-curves", f"Learning curves of {stage}",
         c.Curves(tuple(panels), c.Axis("optimiser step"), c.Axis("accuracy", "fraction")),
-        f"{BAND}. Training accuracy is the running mean since the evaluation before, in training mode.",
+        f"{BAND}. {_PROBED if probed else _TRAINED}",
         _keys(groups), main=False,
     )  # fmt: skip
 

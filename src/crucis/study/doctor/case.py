@@ -58,11 +58,13 @@ class Case:
         return [node for node in self.plan.by_key.values() if self.state(node) in states]
 
     def trained(self) -> Iterator[tuple[str, list[tuple[Node, Record]]]]:
-        """Stage and cell in words, and the trainings of it that ended well, one per seed."""
+        """Stage and cell in words, and the trainings of it that ended well, one per seed; of classifiers, since that is
+        what the rules are about."""
         groups: dict[str, list[tuple[Node, Record]]] = {}
         for node in self.plan.by_key.values():
             record = self.record(node)
-            if node.spec["kind"].startswith("train/") and record is not None and record.outcome == "ok":
+            ended = record is not None and record.outcome == "ok" and "accuracy" in record.values
+            if node.spec["kind"].startswith("train/") and record is not None and ended:
                 cell = " ".join(node.instance.cell.values())
                 groups.setdefault(f"{node.instance.stage} {cell}".strip(), []).append((node, record))
         yield from groups.items()
