@@ -128,6 +128,11 @@ def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], 
     return params, origin
 
 
+def as_written(parameter: str) -> str:
+    """What a study calls a parameter: `for` for the length."""
+    return _WRITTEN.get(parameter, parameter)
+
+
 def misplaced(name: str, protocol: str) -> str | None:
     """Why a recipe does not belong to a training protocol of this house, in a sentence; None if it does. A house recipe
     belongs to each.
@@ -148,7 +153,7 @@ def asked(name: str, written: Collection[str]) -> str | None:
         SettingsError: no such recipe or reference.
     """
     made = translated(name)
-    lost = {} if made is None else {_WRITTEN.get(k, k): why for k, why in made.open.items() if k not in written}
+    lost = {} if made is None else {as_written(k): why for k, why in made.open.items() if k not in written}
     if not lost:
         return None
     listed = "; ".join(f"{key} ({why})" for key, why in lost.items())

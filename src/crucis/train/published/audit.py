@@ -159,7 +159,7 @@ class _Audit:
             return how
         origin = self.origin[name]
         refitted = origin.rpartition("); ")[2] if origin.startswith("recipe: ") else origin
-        return refitted if name == "lr" or not how else f"{how}; {refitted}"
+        return f"{how}; {refitted}" if how else refitted
 
     def _variant(self, fact: Fact, why: str) -> Line | None:
         """A rate or a length of one of several published variants beside what the study chose; None for other facts."""
@@ -176,8 +176,8 @@ class _Audit:
 
     def _kept(self, name: str) -> str:
         """What is said of a parameter that another batch or length leaves as it is."""
-        _, word, rest = self.origin.get(name, "").rpartition("; unchanged")
-        return (word + rest).removeprefix("; ")
+        before, _, rest = self.origin.get(name, "").rpartition("; unchanged")
+        return f"unchanged{rest}" if before else ""
 
     def _dataset(self) -> Line:
         name, wanted = self.training.dataset, self.made.recipe.dataset
@@ -280,7 +280,8 @@ class _Audit:
             updates = self.ran.get("updates", self.ours.total_steps)
             yield self._line("schedule.total", "length", None, f"{updates:,} updates")
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
-            yield self._line("schedule.warmup", "warmup", self.theirs.warmup_steps, self.ours.warmup_steps)
+            yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
+                             f"{self.ours.warmup_steps:,} updates")  # fmt: skip
         for key, name in WARMUP:
             both = getattr(self.theirs, name), getattr(self.ours, name)
             if name in self.made.params and (self.made.fact(key) or name in self.made.assumed):
