@@ -227,6 +227,10 @@ def test_an_audit_reads_what_ran(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "place", "key"), [
+    ("simclr-r50", "views.0.2.brightness", "aug.color_jitter_strength (augment)"),
+    ("mocov3-vit", "views.1.3.probability", "aug.blur_p (second)"),
+    ("dino-vits16", "views.2.0.smallest", "aug.local_crops (small)"),
+    ("mae-vitb16", "views.0.0.smallest", "aug.crop (augment)"),
     ("simclr-r50", "objective.temperature", "loss.temperature (temperature)"),
     ("mae-vitb16", "objective.ratio", "mask.ratio (ratio)"),
     ("dino-vits16", "objective.momentum", "teacher.momentum (momentum)"),

@@ -361,9 +361,7 @@ class _Audit:
         yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
 
     def _objective(self) -> Iterator[Line]:
-        for key, name, theirs, ours, fact in audit_objective.values(
-            self.made, self.ours.params, self.ran.get("objective") or {}
-        ):
+        for key, name, theirs, ours, fact in audit_objective.values(self.made, self.ours.params, self.ran):
             yield self._line(key, name, theirs, ours, fact=fact)
 
     def _repeats(self) -> int | None:
