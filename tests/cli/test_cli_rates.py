@@ -64,3 +64,15 @@ def test_what_cannot_be_asked(lab):
     ):
         answer = lab("lr", *words)
         assert answer.code == 2 and says in answer.err, answer.all
+
+
+def test_a_profile_is_said_shown_and_no_part_of_the_key(lab):
+    lab.write(STUDY)
+    plain = lab.keys()
+    answer = lab("run", "--profile")
+    assert answer.code == 0 and "Profile of model small (2 trainings): data " in answer.out, answer.all
+    assert lab.keys() == plain
+    page = lab.page("rates")
+    assert "model-profile" in page and "where the time of model goes" in page
+    again = lab("run", "--profile")
+    assert "0 run" in again.out and "Profile of model small" in again.out

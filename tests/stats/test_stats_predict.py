@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from crucis import seeds
 from crucis.errors import Refusal
@@ -210,7 +211,30 @@ def share(n, effect, draws, alpha=0.05, count=199):
 
 
 def test_topology_that_only_echoes_size_is_not_found():
-    p, claim, covered = share(8, 0.0, 120)
-    assert p <= 0.06 + 2 * 0.02  # two standard errors of 120 draws
-    assert claim <= 0.06
-    assert covered >= 0.93
+    """At most 6 %, as `benchmarks/persist_power.py` measures closely; here what 120 draws can tell from more."""
+    draws = 120
+    p, claim, covered = share(8, 0.0, draws)
+    most = binom.ppf(0.999, draws, 0.06)  # a rate of 6 % gives more in one of a thousand such tests
+    assert p * draws <= most
+    assert claim * draws <= most
+    assert covered * draws >= binom.ppf(0.001, draws, 0.95)
+
+
+def test_permuting_the_target_finds_topology_that_is_not_there():
+    """Why permuting y against the whole model is not offered: where size predicts, it finds "topology" nearly always.
+
+    The whole model against permuted targets, and Freedman-Lane, on the same data of 19 networks.
+    """
+    draws, n, count, naive, ours = 60, 19, 99, 0, 0
+    where = nested.folds(tuple(map(str, range(n))))
+    for seed in range(draws):
+        y, size, topology = drawn(n, seed, tie=0.0)
+        r = stream("permuted target", seed)
+        rows, exact = incremental.orders(n, count, r)
+        design = np.column_stack([size, topology])
+        ys = np.vstack([y, y[rows]])
+        wrong = ((ys - nested.predictions(nested.operators(design, where), where, ys)) ** 2).sum(axis=1)
+        naive += incremental.Null(-wrong[0], -wrong[1:], exact).p <= 0.05
+        ours += incremental.freedman_lane(size[:, None], design, y, where, rows, exact).p <= 0.05
+    assert naive >= binom.ppf(0.001, draws, 0.8)
+    assert ours <= binom.ppf(0.999, draws, 0.06)

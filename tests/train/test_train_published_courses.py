@@ -184,6 +184,19 @@ def test_given_rates_stay_where_the_peak_is_scaled_alone(every):
     )  # fmt: skip
 
 
+def test_the_recipes_own_rule_for_a_batch_is_no_deviation():
+    params, _ = recipes.with_recipe("deit-ti-s", {"batch": 192})
+    lines = {one.key: one for one in audit(recipes.translated("deit-ti-s"), Training(resolve(params, 192 * 50)))}
+    assert [key for key, one in lines.items() if one.outcome == "deviates"] == ["batch_size"]
+    assert lines["lr.base"].text.endswith("scaled from 0.001 at batch 1024 (linear rule)")
+    assert lines["lr.base"].used == "0.0001875"
+    assert lines["schedule.min_lr"].text == "floor 1e-05 / 0.001 = 0.01; floor adapted: 1e-05 is 0.0533333 of 0.0001875"
+    assert lines["lr at every step"].outcome == "derived"
+    params["lr"] = 0.001  # the rate of batch 1,024
+    lines = {one.key: one for one in audit(recipes.translated("deit-ti-s"), Training(resolve(params, 192 * 50)))}
+    assert lines["lr.base"].outcome == "deviates"
+
+
 def test_what_no_source_gives_is_asked_for_once_and_taken_when_written(every):
     with pytest.raises(
         SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: and augment: beside"

@@ -78,6 +78,7 @@ def _run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
     p.add_argument("--again", action="append", default=[], metavar="KEY|failed", help="forget earlier failures")
     p.add_argument("--quiet", action="store_true", help="no progress, only the closing lines")
+    p.add_argument("--profile", action="store_true", help="note where the time of each training goes (no key changes)")
     p.add_argument("--stall", type=float, default=900, metavar="S", help="seconds of silence that end a worker (900)")
     _tracking(p)
 

@@ -31,7 +31,7 @@ def opened(a: argparse.Namespace) -> Session:
     return sessions.open_session(
         a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
         device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
-        ranks=_ranks(a), together=by_torchrun(os.environ) is not None,
+        ranks=_ranks(a), together=by_torchrun(os.environ) is not None, profile=getattr(a, "profile", False),
     )  # fmt: skip
 
 
@@ -145,6 +145,8 @@ def _carry_out(
         explain_failure(session, key)
     if outcome.failed:
         print(f"All failures: crucis status {a.study}{options_text(a)}. To try again: {command(a)} --again failed")
+    if getattr(a, "profile", False):
+        _print_profiles(session)
     if stages or cells:
         print("A part of the plan was run; no claim is judged until the plan is whole.")
         return outcome.exit_code
@@ -157,6 +159,13 @@ def _carry_out(
     if trackers:
         trackers.page(page.parent)
     return outcome.exit_code or (_SEALED if sealed else 0)
+
+
+def _print_profiles(session: Session) -> None:
+    from ..study import profiles
+
+    said = list(profiles.lines(Readings(session.plan, session.store)))
+    print("\n".join(said or ["No training here has a profile: those that had a record before were not run again."]))
 
 
 def finish(session: Session) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .augmenting import Params, Picture
+from .augmenting import Params, Picture, pieces
 
 #: A group of pictures uint8 (G, C, H, W) and one argument per picture (G,) to pictures of the same form.
 Operation = Callable[[Tensor, Tensor], Tensor]
@@ -48,8 +48,10 @@ class Painted(Picture):
             edges = np.flatnonzero(np.diff(wanted, prepend=-1, append=-1))
             for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
                 if wanted[first]:
+                    group, argued = x[first:last], here[first:last]
                     operation = self.operations[int(wanted[first]) - 1]
-                    x[first:last] = operation(x[first:last], here[first:last])
+                    for part in pieces(len(group), x[0].numel(), x.device):
+                        group[part] = operation(group[part], argued[part])
         if (order[1:] < order[:-1]).any():
             x = x.index_select(0, torch.from_numpy(np.argsort(order)).to(x.device))
         return x

@@ -18,44 +18,49 @@ KINDS = ("nearest", "bilinear", "bicubic")
 _SLACK = 2.0**-12
 
 
-def _taps(place: Tensor, size: int, kind: str) -> list[tuple[Tensor, Tensor | None]]:
-    """Pixels and their weights along one axis for the places (G, ...), float64; weights float32, None for 1."""
+def _taps(place: Tensor, size: int, kind: str) -> tuple[Tensor, Tensor | None]:
+    """Pixels (..., T) and their weights, float32, along one axis for the places (...), float64; None for all 1."""
     if kind == "nearest":
-        return [(place.floor().long().clamp_(0, size - 1), None)]
+        return place.floor().int().clamp_(0, size - 1).unsqueeze(-1), None
     shifted = place - 0.5
     begin = shifted.floor()
     d = shifted.sub_(begin).float()
-    pixel = begin.long()
+    e = 1 - d
     if kind == "bilinear":
-        parts = [(0, 1 - d), (1, d)]
+        first, weights = 0, [e, d]
     else:  # the cubic of R. Keys with a = -1
-        e = 1 - d
-        parts = [(-1, -d * e * e), (0, e * (1 + d - d * d)), (1, d * (1 + e - e * e)), (2, -d * d * e)]
-    return [((pixel + offset).clamp_(0, size - 1), weight) for offset, weight in parts]
+        both = d * e
+        first, weights = -1, [-both * e, (both * d).neg_().add_(both).add_(e), (both * e).neg_().add_(both).add_(d),
+                              -both * d]  # fmt: skip
+    offset = torch.arange(first, first + len(weights), dtype=torch.int32, device=place.device)
+    return (begin.int().unsqueeze(-1) + offset).clamp_(0, size - 1), torch.stack(weights, -1)
 
 
 def _looked_up(x: Tensor, down: Tensor, right: Tensor, kinds: tuple[str, str], fill: int) -> Tensor:
-    """The pictures at the rows `down` and columns `right`, float64 (G, H, W) or broadcast to it, interpolated along
-    each axis in its own kind (`nearest` where the places are known to be those of pixels)."""
+    """The pictures at the rows `down` and columns `right`, float64 (G, H, W), interpolated along each axis in its own
+    kind (`nearest` where the places are known to be those of pixels)."""
     count, channels, height, width = x.shape
-    outside = ((down < 0) | (down >= height)) | ((right < 0) | (right >= width))
-    rows, columns = _taps(down, height, kinds[0]), _taps(right, width, kinds[1])
-    plain = x.view(count, channels, height * width)
-    if len(rows) == len(columns) == 1:
-        place = rows[0][0] * width + columns[0][0]
-        out = plain.gather(2, place.view(count, 1, -1).expand(-1, channels, -1)).view(x.shape)
-        return out.masked_fill_(outside[:, None], fill)
-    table = plain.to(torch.float32)
-    total = torch.full((count, channels, height * width), _SLACK, device=x.device)
-    for row, over in rows:
-        for column, along in columns:
-            place = (row * width + column).view(count, 1, -1)
-            found = table.gather(2, place.expand(-1, channels, -1))
-            weight = along if over is None else over if along is None else over * along
-            assert weight is not None
-            total.addcmul_(found, weight.expand(count, height, width).reshape(count, 1, -1))
-    out = total.clamp_(0.0, 255.0).to(torch.uint8).view(x.shape)
-    return out.masked_fill_(outside[:, None], fill)
+    outside = ((down < 0) | (down >= height) | (right < 0) | (right >= width)).to(torch.uint8)
+    (rows, over), (columns, along) = _taps(down, height, kinds[0]), _taps(right, width, kinds[1])
+    place = (rows * width).unsqueeze(-1) + columns.unsqueeze(-2)  # (G, H, W, taps down, taps right)
+    if over is None and along is None:
+        place = place.view(count, 1, -1).long()
+        out = x.view(count, channels, -1).gather(2, place.expand(-1, channels, -1)).view(x.shape)
+    else:
+        if over is None or along is None:
+            weight = along if over is None else over
+        else:
+            weight = over.unsqueeze(-1) * along.unsqueeze(-2)
+        assert weight is not None
+        first = torch.arange(0, count * height * width, height * width, dtype=torch.int32, device=x.device)
+        place = place.add_(first.view(-1, 1, 1, 1, 1)).view(count * height * width, -1)
+        # One weighted sum of rows of a table per pixel of the result: what bags of embeddings are.
+        table = x.permute(0, 2, 3, 1).to(torch.float32, memory_format=torch.contiguous_format).view(-1, channels)
+        found = torch.nn.functional.embedding_bag(place, table, per_sample_weights=weight.view(place.shape), mode="sum")
+        found = found.add_(_SLACK).clamp_(0.0, 255.0).view(count, height, width, channels).permute(0, 3, 1, 2)
+        out = found.to(torch.uint8, memory_format=torch.contiguous_format)
+    # Outside the fill, by arithmetic, since a choice per pixel costs more.
+    return out.mul_((1 - outside)[:, None]).add_(outside.mul_(fill)[:, None])
 
 
 def _place(x: Tensor, across: Tensor, along: Tensor, begin: Tensor, kind: str) -> Tensor:

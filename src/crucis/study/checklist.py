@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
 from ..engine.steps import Step
-from . import registry
+from . import registry, sanity
 from .cost import likeness
 from .leaves import WRITTEN
 from .plan import Node
@@ -47,6 +48,7 @@ def before(session: Session, missing: Iterable[Node]) -> tuple[Tick, ...]:
             f"{len(plan.infos)} data set{'s' * (len(plan.infos) != 1)}, compared by content{taken}",
         ),
         _room(session, list(missing)),
+        *_sane([sanity.noted(session.store.path, node.spec) for node in _trainings(session)], "before the first run"),
     )
 
 
@@ -71,6 +73,30 @@ def _room(session: Session, missing: list[Node]) -> Tick:
     return Tick("disk space", False if need > free else None if unknown else True, says)
 
 
+def _trainings(session: Session) -> list[Node]:
+    return [node for node in session.plan.by_key.values() if node.spec["kind"] == "train/supervised"]
+
+
+_SANE = {
+    "gradients": "gradient everywhere", "initial_loss": "first loss near ln K", "memorises": "overfits one batch",
+}  # fmt: skip
+
+
+def _sane(noted: list[dict[str, Any]], since: str) -> Iterator[Tick]:
+    """One line per sanity check over the networks of all trainings."""
+    for name, what in _SANE.items():
+        found = [each[name] for each in noted if name in each]
+        bad = list(dict.fromkeys(each["says"] for each in found if each["outcome"] == "bad"))
+        sound = sum(each["outcome"] == "ok" for each in found)
+        says = f"not checked {since}" if not found else f"holds for {sound} of {len(noted)} trainings"
+        if bad:
+            says += f"; {'; '.join(bad[:3])}"
+        elif found:
+            says += f" ({next(each['says'] for each in found)})"
+        if noted:
+            yield Tick(what, False if bad else True if sound == len(noted) else None, says)
+
+
 def _size(count: float) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
 
@@ -84,7 +110,13 @@ def after(session: Session, conclusion: Conclusion) -> tuple[Tick, ...]:
     fewest, most = _seed_counts(session)
     varied = [name for name, factor in study.factors.items() if len(factor.levels) > 1]
     spread = [one.name for one in study.analysis.values() if one.verb in (*_COMPARES, "describe")]
+    noted = [
+        record.body.get("notes", {}).get(sanity.NOTE, {})
+        for node in _trainings(session)
+        if (record := conclusion.readings.record(node.key)) is not None
+    ]
     return (
+        *_sane(noted, "with these records"),
         Tick("everything ran", done == len(states), f"{done} of {len(states)} steps have a record"),
         _test_once(session),
         Tick("baseline compared", bool(compared) or not varied,

@@ -50,6 +50,7 @@ class Circumstance:
     unsealed: bool = False
     ranks: int = 1
     together: bool = False
+    profile: bool = False
 
 
 @dataclass
@@ -123,6 +124,8 @@ class Plan:
             "root": str(self.circumstance.data_root) if self.circumstance.data_root else None,
             "device": self.circumstance.device,
         }
+        if self.circumstance.profile:
+            hints["profile"] = True
         if node.marks:
             hints["publish"] = node.marks
             hints["published"] = {key: checkpoint_spec(node, mark) for mark, key in node.marks.items()}

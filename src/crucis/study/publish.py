@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from . import account, auditing, checklist, registry, reviewing
+from . import account, auditing, checklist, profiles, registry, reviewing
 from .confounding import foreseen
 from .gates.page import shown
 from .modelled import prediction
@@ -39,11 +39,14 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         summary=_summary(readings, conclusion),
         verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
         gates=shown(session, conclusion.gates),
-        figures=figures(readings, conclusion.results),
+        figures=(*figures(readings, conclusion.results), *profiles.pictures(readings)),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
         power=foreseen(study, session.plan),
         analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
-        stages=tuple(filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages))),
+        stages=(
+            *filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages)),
+            *profiles.tables(readings),
+        ),
         audits=auditing.pages(session), limits=_limits(session, conclusion),
         sources=_sources(readings), environment=account.environment(readings),
         cost=account.cost(readings), commands=account.commands(session),

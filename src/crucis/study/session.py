@@ -90,7 +90,7 @@ class Session:
 def open_session(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
     store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", determinism: str = "strict",
-    ranks: int = 1, together: bool = False,
+    ranks: int = 1, together: bool = False, profile: bool = False,
 ) -> Session:  # fmt: skip
     """Load a study (a file or a shipped protocol's name) and open its store.
 
@@ -103,7 +103,8 @@ def open_session(
     study = load_study(source, preset=preset, sets=sets, yes=yes)
     opened = Store(find_store(study, store))
     unsealed = registry.is_unsealed(study, opened)
-    return Session(study, opened, Circumstance(data_root(data), device, determinism, unsealed, ranks, together))
+    circumstance = Circumstance(data_root(data), device, determinism, unsealed, ranks, together, profile)
+    return Session(study, opened, circumstance)
 
 
 def execute(
@@ -123,6 +124,7 @@ def execute(
 
     if not session.complete:
         check_baselines(session.plan, session.store.path, session.circumstance.data_root)
+        _check_networks(session, stages, cells, progress)
     rounds: list[Outcome] = []
     known: set[str] = set()
     proposed = 0
@@ -138,6 +140,18 @@ def execute(
             return hunting.joined(session.plan, rounds, proposed)
         known = before
         session.plan_again()
+
+
+def _check_networks(
+    session: Session, stages: tuple[str, ...], cells: Mapping[str, tuple[str, ...]] | None,
+    progress: Callable[[Any], None] | None,
+) -> None:  # fmt: skip
+    from . import sanity
+
+    nodes = session.plan.part(stages, cells)
+    present = session.store.hits([node.key for node in nodes])
+    missing = [node for node in nodes if node.key not in present]
+    sanity.check(session.plan, missing, session.store.path, session.circumstance.data_root, progress)
 
 
 def _round(

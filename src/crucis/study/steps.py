@@ -35,7 +35,7 @@ from ..train.fit import Job, untrained
 from ..train.ranks import Ranks
 from ..train.ranks import joined as join_ranks
 from ..train.settings import Settings, resolve
-from . import ranks, selecting
+from . import ranks, sanity, selecting
 from .identity import ENTRY
 from .spec import LeafRef
 
@@ -56,7 +56,10 @@ def run(steps: Sequence[Step], contexts: Sequence[Context]) -> list[Result]:
         if can_stack(jobs):
             together = {"executor": "stacked", "company": len(jobs)}
             found = [result(fitted) for fitted in fit_many(jobs, list(contexts))]
-            return [replace(each, notes={**each.notes, **together}) for each in found]
+            return [
+                _noted(replace(each, notes={**each.notes, **together}), step, context)
+                for each, step, context in zip(found, steps, contexts, strict=True)
+            ]
     return [_one(step, context) for step, context in zip(steps, contexts, strict=True)]
 
 
@@ -127,7 +130,13 @@ def capacity(device: str) -> tuple[str, int | None]:
 
 def _trained(step: Step, context: Context, job: Job) -> Result:
     with _leaf(step.spec, "train", context) as (train, leaf):
-        return train(job, context, **_arguments(leaf, step.spec["params"], context))
+        return _noted(train(job, context, **_arguments(leaf, step.spec["params"], context)), step, context)
+
+
+def _noted(result: Result, step: Step, context: Context) -> Result:
+    """The result with what the sanity checks said of its network before it was trained."""
+    said = sanity.noted(_store(context), step.spec)
+    return replace(result, notes={**result.notes, sanity.NOTE: said}) if said else result
 
 
 def _propose(step: Step, context: Context) -> Result:
@@ -148,6 +157,7 @@ def _job(step: Step, context: Context) -> Job:
         build=_builder(spec["net"], data, context), data=data, settings=_settings(spec, len(data.train), context),
         seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of"), publish=publish,
         device=_device(step), determinism=spec["determinism"], tell=step.hints.get("tell", {}),
+        profile=bool(step.hints.get("profile")),
     )  # fmt: skip
 
 

@@ -42,7 +42,9 @@ class Descents:
         self, model: nn.Module, data: Dataset, settings: Settings, seed: int, depth: int, ctx: Context, device: str,
         determinism: str,
     ) -> None:  # fmt: skip
-        params = {**settings.params, **FRESH, "compile": False, "length": "1 epochs"}
+        # What reacts to trouble would hide it here.
+        calm = {"on_not_finite": "stop", "on_memory": "stop", "checkpointing": False, "compile": False}
+        params = {**settings.params, **FRESH, **calm, "length": "1 epochs"}
         self.job = Job(
             build=lambda: copy.deepcopy(model), data=data, settings=resolve(params, len(data.train)), seed=seed,
             depth=depth, device=device, determinism=determinism, verb="perturb",
@@ -89,8 +91,8 @@ class Descents:
                 batch = run.feed.epoch(i // per_epoch)
                 step(*batch(i % per_epoch), rate)
                 out.append(float(run.losses[-1]))
-                run.losses.clear()
-                run.hits.clear()
+                for seen in (run.losses, run.hits, run.norms):
+                    seen.clear()
                 if self.cadence.clock() > self.cadence.due:
                     self.ctx.beat(descent=self.made, step=i + 1, lr=float(f"{rate:.3g}"))
                     self.cadence.beaten()

@@ -23,6 +23,7 @@ from .cadence import BEAT, Cadence
 from .compose import Step
 from .evaluate import Sheet
 from .modes import modes
+from .profiling import Profile
 from .ranks import Pace, shared_state
 from .reacting import Return, is_full
 from .recomputing import recomputed
@@ -110,6 +111,9 @@ def fit(
             with recomputed(run.model) if job.resolved.checkpointing else nullcontext():
                 _train(run, keeper)
             fitted = finish(run, label, begun, keeper.resumed)
+        except Divergence as error:
+            error.reactions = run.guard.listed
+            raise
         finally:
             run.alerts.close()
         fitted.reactions = run.guard.listed
@@ -118,7 +122,8 @@ def fit(
 
 def _train(run: Run, keeper: Keeper) -> None:
     """From where the run stands to its end."""
-    step = run.step()
+    run.profile = Profile(run) if run.job.profile else None
+    step = _step(run)
     if run.position == 0:
         with streams.borrowed(run.stream):
             run.mark()
@@ -127,10 +132,16 @@ def _train(run: Run, keeper: Keeper) -> None:
         with streams.borrowed(run.stream):
             _drive(run, step, keeper.due)
         if run.guard.settle():
-            step = run.step()
+            step = _step(run)
         if run.position < run.end:
             keeper.look_up()
     run.guard.flush()
+
+
+def _step(run: Run) -> Step:
+    """The composed step, with clocks around it if a profile was asked for."""
+    made = run.step()
+    return made if run.profile is None else run.profile.over(made)
 
 
 def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
@@ -278,6 +289,8 @@ def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
     notes["trained"] = account(run)
+    if run.profile is not None:
+        notes["profile"] = run.profile.told()
     if run.guard.listed:
         notes["reactions"] = list(run.guard.listed)
     if settings.dropped > DROPPED_WORTH_SAYING * settings.n_train:

@@ -282,22 +282,16 @@ class Guard:
     def _go_back(self, trouble: Divergence | Return) -> None:
         why = trouble.rule if isinstance(trouble, Return) else "loss_not_finite"
         if isinstance(trouble, Divergence) and self.run.settings.on_not_finite != "lower_lr":
-            raise self._told(trouble)
+            raise trouble
         if self.returns >= RETURNS:
             text = trouble.text if isinstance(trouble, Divergence) else f"{trouble.rule} still holds"
             last = trouble.last_good if isinstance(trouble, Divergence) else None
-            raise self._told(
-                Divergence(f"{text}, after {RETURNS} returns to the last good evaluation", trouble.step, last)
-            )
+            raise Divergence(f"{text}, after {RETURNS} returns to the last good evaluation", trouble.step, last)
         self.returns += 1
         to = self._restore()
         self.cuts.append([to, BACK])
         self.run.retime()
         self.note(trouble.step, why, "restore", back_to=to, factor=BACK)
-
-    def _told(self, trouble: Divergence) -> Divergence:
-        trouble.reactions = self.listed
-        return trouble
 
     def _restore(self) -> int:
         assert self.good is not None  # kept before the first step

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ from .settings import Settings, SettingsError
 from .synced import synchronise
 from .world import check_world
 
+if TYPE_CHECKING:
+    from .profiling import Profile
+
 Probe = Callable[[nn.Module], Mapping[str, float]]
 
 
@@ -66,6 +69,7 @@ class Job:
             come from the stream `objective`.
         ranks: this process among those that train together; None trains alone.
         tell: rules that only tell, beside those of the settings (see `watching.telling`).
+        profile: note where the time goes; changes no number.
     """
 
     build: Callable[[], nn.Module]
@@ -84,6 +88,7 @@ class Job:
     objective: Maker | None = None
     ranks: Ranks | None = None
     tell: Mapping[str, Any] = field(default_factory=dict)
+    profile: bool = False
 
     @property
     def streams(self) -> tuple[int, str, int]:
@@ -157,6 +162,7 @@ class Run:
         self.best_weights: dict[str, Tensor] = {}
         self.last: Scores | None = None
         self.found: pretraining.Found | None = None  # the last evaluation of a run with an objective
+        self.profile: Profile | None = None
         self.spent = {"evaluation_s": 0.0, "checkpoint_s": 0.0}
         self.marks = self._marks()
         rules = (*settings.watch, *watching.rules(job.tell))

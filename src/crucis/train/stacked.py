@@ -50,6 +50,7 @@ def why_not(jobs: Sequence[Job]) -> str | None:
     first, settings = jobs[0], jobs[0].resolved
     checks = {
         "there is only one": len(jobs) < 2,
+        "profiles are of one training": any(job.profile for job in jobs),
         "several ranks train one seed at a time": any(job.ranks is not None for job in jobs),
         "they differ in more than the seed": any(_alike(job) != _alike(first) for job in jobs),
         "stacking is bitwise equal only on a CPU": first.device != "cpu",

@@ -74,16 +74,14 @@ class ResizedCrop(Picture):
 
     def repaint(self, x: Tensor, params: Params) -> Tensor:
         """The window, interpolated."""
-        _, *size = self.shape(x.shape[1:])
-        axes = []
-        for first, length, source, result in (
-            (params["top"], params["height"], x.shape[2], size[0]),
-            (params["left"], params["width"], x.shape[3], size[1]),
-        ):
-            scale = length.to(torch.float32) / result
-            begin = first.to(torch.float32)
-            axes.append(resampling.weights(begin, scale, first, first + length, (source, result), self.interpolation))
-        return resampling.resample(x, *axes)
+        sizes = (x.shape[2:], self.shape(x.shape[1:])[1:])
+        begin = params["top"], params["left"]
+        length = params["height"], params["width"]
+        rows, columns = (
+            resampling.Axis(first, extent / result, first, first + extent, (source, result))
+            for first, extent, source, result in zip(begin, length, *sizes, strict=True)
+        )
+        return resampling.resample(x, rows, columns, self.interpolation)
 
 
 def augment(

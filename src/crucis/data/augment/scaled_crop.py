@@ -54,15 +54,17 @@ class ScaledCrop(Picture):
 
     def repaint(self, x: Tensor, params: Params) -> Tensor:
         """The crop of the resized image; what is not in the crop is not computed."""
-        axes = []
-        for first, length, source, result in (
-            (params["top"], params["height"], x.shape[2], self.shape(x.shape[1:])[1]),
-            (params["left"], params["width"], x.shape[3], self.shape(x.shape[1:])[2]),
-        ):
-            scale = source / length.to(torch.float32)
-            low, high = torch.zeros_like(first), torch.full_like(first, source)
-            axes.append(resampling.weights(first * scale, scale, low, high, (source, result), self.interpolation))
-        return resampling.resample(x, *axes)
+        sizes = (x.shape[2:], self.shape(x.shape[1:])[1:])
+        begin = params["top"], params["left"]
+        length = params["height"], params["width"]
+        rows, columns = (
+            self._axis(first, source / extent.to(torch.float32), (source, result))
+            for first, extent, source, result in zip(begin, length, *sizes, strict=True)
+        )
+        return resampling.resample(x, rows, columns, self.interpolation)
+
+    def _axis(self, first: Tensor, scale: Tensor, sizes: tuple[int, int]) -> resampling.Axis:
+        return resampling.Axis(first * scale, scale, torch.zeros_like(first), torch.full_like(first, sizes[0]), sizes)
 
 
 def augment(

@@ -138,7 +138,7 @@ def initial_loss(subject: Subject) -> list[Finding]:
     return [Finding("initial_loss", subject.name, "ok" if loss <= FIRST_LOSS * due else "bad", says, "", values)]
 
 
-def memorises(subject: Subject, *, steps: int = 300) -> list[Finding]:
+def memorises(subject: Subject, *, steps: int = 300, patience: float = PATIENCE_S) -> list[Finding]:
     """A few examples are learnt by heart (Adam, full batch): what cannot do this has a fault, not a bad setting."""
     x, y = subject.x[:MEMORISED], subject.y[:MEMORISED]
     begun, tried = time.perf_counter(), []
@@ -156,8 +156,8 @@ def memorises(subject: Subject, *, steps: int = 300) -> list[Finding]:
             if best == 1 and float(loss.detach()) < 0.1:
                 says = f"{len(y)} examples by heart after {step + 1} steps"
                 return [Finding("memorises", subject.name, "ok", says, "", {"steps": step + 1, "accuracy": 1.0})]
-            if time.perf_counter() - begun > PATIENCE_S:
-                says = f"not decided within {PATIENCE_S:g} s ({step + 1} steps, {best:.0%} of {len(y)} examples)"
+            if time.perf_counter() - begun > patience:
+                says = f"not decided within {patience:g} s ({step + 1} steps, {best:.0%} of {len(y)} examples)"
                 return [Finding("memorises", subject.name, "note", says)]
         tried.append(best)
     says = f"learns only {max(tried):.0%} of {len(y)} examples by heart in {steps} steps"
