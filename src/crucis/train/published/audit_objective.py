@@ -38,7 +38,7 @@ def values(made: Translation, ours: Mapping[str, Any], ran: Mapping[str, Any]) -
 def _seen(made: Translation, views: list[list[dict[str, Any]]]) -> dict[str, list[Choice]]:
     """The parameters that hold the augmentations of views, as they ran."""
     names = [name for name in ("augment", "second", "small") if name in made.params]
-    found = {}
+    found: dict[str, list[Choice]] = {}
     for name, steps in zip(names, views, strict=False):
         derived = {"size"} if name == "small" else set()  # small_size has a line of its own
         found[name] = [
