@@ -242,6 +242,18 @@ def test_an_audit_reads_the_objective_that_ran(tmp_path, name, place, key):
     assert key in keys(lines_of(made, params, changed(notes, place, 0.123)))
 
 
+def test_one_value_per_figure_is_a_line_per_figure():
+    """Table S1: 1e-3 in figures 3a and 3c, 1e-5 to 1e-3 searched in 3b; 20, 100 and 100 epochs a data set."""
+    name = "ewc-permuted-mnist"
+    made, params = params_of(name, length="20 epochs")
+    outcomes = []
+    for rate in (1e-3, 1e-4):
+        lines = {line.key: line.outcome for line in lines_of(made, {**params, "lr": rate}, None)}
+        outcomes.append([lines[f"{key}.fig3{figure}"] for key in ("lr", "schedule.total") for figure in "abc"])
+    assert outcomes[0] == ["exact", "derived", "exact", "derived", "unknown", "unknown"]
+    assert outcomes[1][:3] == ["unknown", "derived", "unknown"]
+
+
 def test_a_recipe_that_no_protocol_trains_says_why():
     for name in REFUSED:
         with pytest.raises(SettingsError, match=r"ewc-atari cannot be trained as published: deep Q-learning"):
