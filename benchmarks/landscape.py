@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -226,13 +227,19 @@ def measured(rows: dict[str, Callable[[], float]], points: int, repeats: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 32)):
+    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 64)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     most = peak()
-    body = {"bf16_instructions": matrix_instructions(), "peak_gflops": most / 1e9, **vars(args), "networks": {}}
+    body = {
+        "load": os.getloadavg()[0],
+        "bf16_instructions": matrix_instructions(),
+        "peak_gflops": most / 1e9,
+        **vars(args),
+        "networks": {},
+    }
     print(f"bfloat16 instructions: {body['bf16_instructions']}; float32 matrix product {most / 1e9:.0f} GFLOP/s")
     with streams.borrowed(1):
         x, y = torch.randn(args.images, *SHAPE), torch.randint(0, CLASSES, (args.images,))

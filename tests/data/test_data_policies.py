@@ -50,7 +50,12 @@ def test_moves_are_pillows(kind, shape):
     x = pictures(COUNT, *shape)
     for name, (function, most) in theirs.items():
         amount = torch.linspace(-most, most, COUNT) * 0.99
-        got = getattr(warping, name)(x.clone(), amount, kind, 77)
+        nothing = torch.zeros_like(amount)
+        if name == "rotate":
+            got = warping.rotate(x.clone(), amount, kind, 77)
+        else:
+            both = (amount, nothing) if name.startswith("shear") else (nothing, amount)
+            got = getattr(warping, "move" + name[-2:])(x.clone(), *both, kind, 77)
         options = {"fillcolor": (77,) * 3, "resample": getattr(Image, kind.upper())}
         wanted = torch.stack([levels(function(photo(x[i]), float(amount[i]), **options)) for i in range(COUNT)])
         apart = (got.int() - wanted.int()).abs()

@@ -16,7 +16,14 @@ study: planes
 question: does it matter who looks at a landscape?
 seeds: 2
 stages:
-  a: {train: supervised, net: {resnet_cifar: {depth: 8, width: 4}}, data: digits, view: {classes: first-half}, batch: 64, lr: 0.02, for: 4 steps}
+  a:
+    train: supervised
+    net: {resnet_cifar: {depth: 8, width: 4}}
+    data: digits
+    view: {classes: first-half}
+    batch: 64
+    lr: 0.02
+    for: 4 steps
   plane: {measure: loss_landscape, of: a, grid: 5, slices: 2, images: 48, batch: 16}
 """
 

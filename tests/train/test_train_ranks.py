@@ -103,6 +103,8 @@ def test_settings_that_several_ranks_cannot_share_are_refused():
     check_world(resolve({"batch": 12, "accumulate": 3}, 100), 4)
     with pytest.raises(SettingsError, match="one rank"):
         check_world(resolve({"batch": 12, "compile": True}, 100), 2)
+    with pytest.raises(SettingsError, match="an objective of its own"):
+        check_world(resolve({}, 100), 2, objective=True)
     with pytest.raises(SettingsError, match="batch of 10 examples"):
         check_world(resolve({"batch": 64}, 10), 4)
 

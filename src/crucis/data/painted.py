@@ -35,6 +35,7 @@ class Painted(Picture):
     def repaint(self, x: Tensor, params: Params) -> Tensor:
         """All places, from the first to the last."""
         chosen, argument = params["operation"].numpy(), params["argument"]
+        operations = self.operations
         order = np.arange(len(x))  # which sample stands at each place of the batch now
         for place in range(chosen.shape[1]):
             wanted = chosen[order, place]
@@ -46,15 +47,23 @@ class Painted(Picture):
                 x = x.index_select(0, torch.from_numpy(sort).to(x.device))
             here = argument[:, place].index_select(0, torch.from_numpy(order).to(x.device))
             edges = np.flatnonzero(np.diff(wanted, prepend=-1, append=-1))
-            for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-                if wanted[first]:
-                    group, argued = x[first:last], here[first:last]
-                    operation = self.operations[int(wanted[first]) - 1]
-                    for part in pieces(len(group), x[0].numel(), x.device):
-                        group[part] = operation(group[part], argued[part])
+            lengths = np.diff(edges).tolist()
+            for number, group, argued in zip(wanted[edges[:-1]], x.split(lengths), here.split(lengths), strict=True):
+                if number:
+                    _apply(operations[int(number) - 1], group, argued)
         if (order[1:] < order[:-1]).any():
             x = x.index_select(0, torch.from_numpy(np.argsort(order)).to(x.device))
         return x
+
+
+def _apply(operation: Operation, group: Tensor, argument: Tensor) -> None:
+    """An operation on a group, in place."""
+    parts = pieces(len(group), group[0].numel(), group.device)
+    if len(parts) == 1:
+        group.copy_(operation(group, argument))
+        return
+    for part in parts:
+        group[part] = operation(group[part], argument[part])
 
 
 def chance(n: int, probability: float, generator: torch.Generator) -> Tensor:

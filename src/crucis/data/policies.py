@@ -20,14 +20,11 @@ import torch
 from torch import Tensor
 
 from . import painting, warping
+from .augmenting import Params
 from .painted import Operation, Painted
 
-Move = Callable[[Tensor, Tensor, str, int], Tensor]
 #: Operations by name, in the order in which `operation` of a policy counts them from 1 on; 0 is none.
-MOVES: Mapping[str, Move] = {
-    "shear_x": warping.shear_x, "shear_y": warping.shear_y, "shift_x": warping.shift_x, "shift_y": warping.shift_y,
-    "rotate": warping.rotate,
-}  # fmt: skip
+MOVES = ("shear_x", "shear_y", "shift_x", "shift_y", "rotate")
 PAINTS: Mapping[str, Operation] = {
     "auto_contrast": painting.auto_contrast, "equalize": painting.equalize, "invert": painting.invert,
     "posterize": painting.posterize, "solarize": painting.solarize, "solarize_add": painting.solarize_add,
@@ -129,12 +126,32 @@ class Policy(Painted):
 
     @property
     def operations(self) -> Sequence[Operation]:
-        """In the order of `NAMES`, without the identity."""
-        return [*(_with(move, self.interpolation, self.fill) for move in MOVES.values()), *PAINTS.values()]
+        """In the order of `NAMES`, without the identity; arguments are (G, 2), see `repaint`."""
+        kind, fill = self.interpolation, self.fill
+
+        def move_x(x: Tensor, amount: Tensor) -> Tensor:
+            return warping.move_x(x, amount[:, 0], amount[:, 1], kind, fill)
+
+        def move_y(x: Tensor, amount: Tensor) -> Tensor:
+            return warping.move_y(x, amount[:, 0], amount[:, 1], kind, fill)
+
+        def rotate(x: Tensor, amount: Tensor) -> Tensor:
+            return warping.rotate(x, amount[:, 0], kind, fill)
+
+        return [move_x, move_y, move_x, move_y, rotate, *map(_first, PAINTS.values())]
+
+    def repaint(self, x: Tensor, params: Params) -> Tensor:
+        """Shears and shifts along an axis are one group: their arguments become a slope and an offset."""
+        chosen, argument = params["operation"], params["argument"]
+        shift = (chosen == NUMBER["shift_x"]) | (chosen == NUMBER["shift_y"])
+        merged = chosen - 2 * shift.to(torch.uint8)  # a shift counts two after the shear along its axis
+        offset = shift.to(argument.device, argument.dtype) * argument
+        both = torch.stack([argument - offset, offset], 2)
+        return super().repaint(x, {"operation": merged, "argument": both})
 
 
-def _with(move: Move, kind: str, fill: int) -> Operation:
-    return lambda x, amount: move(x, amount, kind, fill)
+def _first(operation: Operation) -> Operation:
+    return lambda x, argument: operation(x, argument[:, 0])
 
 
 def arguments(chosen: Tensor, share: Tensor, sign: Tensor, scales: Mapping[str, Scale], shape: Sequence[int]) -> Tensor:

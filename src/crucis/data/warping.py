@@ -19,7 +19,7 @@ _SLACK = 2.0**-12
 
 
 def _taps(place: Tensor, size: int, kind: str) -> tuple[Tensor, Tensor | None]:
-    """Pixels (..., T) and their weights, float32, along one axis for the places (...), float64; None for all 1."""
+    """Pixels (..., T) and their weights, float32, along an axis for the places (...), float64; of one tap no weight."""
     if kind == "nearest":
         return place.floor().int().clamp_(0, size - 1).unsqueeze(-1), None
     shifted = place - 0.5
@@ -36,15 +36,25 @@ def _taps(place: Tensor, size: int, kind: str) -> tuple[Tensor, Tensor | None]:
     return (begin.int().unsqueeze(-1) + offset).clamp_(0, size - 1), torch.stack(weights, -1)
 
 
-def _looked_up(x: Tensor, down: Tensor, right: Tensor, kinds: tuple[str, str], fill: int) -> Tensor:
-    """The pictures at the rows `down` and columns `right`, float64 (G, H, W), interpolated along each axis in its own
-    kind (`nearest` where the places are known to be those of pixels)."""
+def _axis(places: Tensor | None, axis: int, x: Tensor, kind: str) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Pixels and weights along an axis, and where they are outside; without places every pixel is its own."""
+    size = x.shape[axis]
+    if places is not None:
+        return *_taps(places, size, kind), (places < 0).logical_or_(places >= size)
+    own = torch.arange(size, dtype=torch.int32, device=x.device)
+    return own.view(1, *((-1, 1) if axis == 2 else (1, -1)), 1), None, None
+
+
+def _looked_up(x: Tensor, down: Tensor | None, right: Tensor | None, kind: str, fill: int) -> Tensor:
+    """The pictures at the rows `down` and columns `right`, float64 (G, H, W), or None for those of the pixels."""
     count, channels, height, width = x.shape
-    outside = ((down < 0) | (down >= height) | (right < 0) | (right >= width)).to(torch.uint8)
-    (rows, over), (columns, along) = _taps(down, height, kinds[0]), _taps(right, width, kinds[1])
+    (rows, over, above), (columns, along, beside) = _axis(down, 2, x, kind), _axis(right, 3, x, kind)
+    beyond = beside if above is None else above if beside is None else above.logical_or_(beside)
+    assert beyond is not None
+    outside = beyond.to(torch.uint8)
     place = (rows * width).unsqueeze(-1) + columns.unsqueeze(-2)  # (G, H, W, taps down, taps right)
     if over is None and along is None:
-        place = place.view(count, 1, -1).long()
+        place = place.expand(count, height, width, 1, 1).reshape(count, 1, -1).long()
         out = x.view(count, channels, -1).gather(2, place.expand(-1, channels, -1)).view(x.shape)
     else:
         if over is None or along is None:
@@ -53,7 +63,7 @@ def _looked_up(x: Tensor, down: Tensor, right: Tensor, kinds: tuple[str, str], f
             weight = over.unsqueeze(-1) * along.unsqueeze(-2)
         assert weight is not None
         first = torch.arange(0, count * height * width, height * width, dtype=torch.int32, device=x.device)
-        place = place.add_(first.view(-1, 1, 1, 1, 1)).view(count * height * width, -1)
+        place = (place + first.view(-1, 1, 1, 1, 1)).view(count * height * width, -1)
         # One weighted sum of rows of a table per pixel of the result: what bags of embeddings are.
         table = x.permute(0, 2, 3, 1).to(torch.float32, memory_format=torch.contiguous_format).view(-1, channels)
         found = torch.nn.functional.embedding_bag(place, table, per_sample_weights=weight.view(place.shape), mode="sum")
@@ -74,42 +84,18 @@ def _place(x: Tensor, across: Tensor, along: Tensor, begin: Tensor, kind: str) -
     return begin + along * down + across * right
 
 
-def _pixels(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The middles of the rows and of the columns of every pixel, float64 (G, H, W)."""
-    count, _, height, width = x.shape
-    down = torch.arange(height, dtype=torch.float64, device=x.device).add_(0.5).view(1, -1, 1)
-    right = torch.arange(width, dtype=torch.float64, device=x.device).add_(0.5).view(1, 1, -1)
-    return down.expand(count, height, width), right.expand(count, height, width)
+def move_x(x: Tensor, along: Tensor, begin: Tensor, kind: str, fill: int) -> Tensor:
+    """Row r is looked up `along` x (r + 1/2) + `begin` pixels further to the right: shears and shifts in one."""
+    one = torch.ones(len(x), 1, 1, dtype=torch.float64, device=x.device)
+    place = _place(x, one, along.double().view(-1, 1, 1), begin.double().view(-1, 1, 1), kind)
+    return _looked_up(x, None, place, kind, fill)
 
 
-def _numbers(amount: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Zeros, ones and the amounts, float64 (G, 1, 1)."""
-    value = amount.double().view(-1, 1, 1)
-    return torch.zeros_like(value), torch.ones_like(value), value
-
-
-def shear_x(x: Tensor, amount: Tensor, kind: str, fill: int) -> Tensor:
-    """Row r is looked up `amount` x (r + 1/2) further to the right."""
-    zero, one, value = _numbers(amount)
-    return _looked_up(x, _pixels(x)[0], _place(x, one, value, zero, kind), ("nearest", kind), fill)
-
-
-def shear_y(x: Tensor, amount: Tensor, kind: str, fill: int) -> Tensor:
-    """Column c is looked up `amount` x (c + 1/2) further down."""
-    zero, one, value = _numbers(amount)
-    return _looked_up(x, _place(x, value, one, zero, kind), _pixels(x)[1], (kind, "nearest"), fill)
-
-
-def shift_x(x: Tensor, amount: Tensor, kind: str, fill: int) -> Tensor:
-    """Everything is looked up `amount` pixels further to the right."""
-    down, right = _pixels(x)
-    return _looked_up(x, down, right + _numbers(amount)[2], ("nearest", kind), fill)
-
-
-def shift_y(x: Tensor, amount: Tensor, kind: str, fill: int) -> Tensor:
-    """Everything is looked up `amount` pixels further down."""
-    down, right = _pixels(x)
-    return _looked_up(x, down + _numbers(amount)[2], right, (kind, "nearest"), fill)
+def move_y(x: Tensor, along: Tensor, begin: Tensor, kind: str, fill: int) -> Tensor:
+    """Column c is looked up `along` x (c + 1/2) + `begin` pixels further down."""
+    one = torch.ones(len(x), 1, 1, dtype=torch.float64, device=x.device)
+    place = _place(x, along.double().view(-1, 1, 1), one, begin.double().view(-1, 1, 1), kind)
+    return _looked_up(x, place, None, kind, fill)
 
 
 def rotate(x: Tensor, degrees: Tensor, kind: str, fill: int) -> Tensor:
@@ -119,4 +105,4 @@ def rotate(x: Tensor, degrees: Tensor, kind: str, fill: int) -> Tensor:
     cosine, sine = angle.cos(), angle.sin()
     right = _place(x, cosine, sine, middle[1] - cosine * middle[1] - sine * middle[0], kind)
     down = _place(x, -sine, cosine, middle[0] + sine * middle[1] - cosine * middle[0], kind)
-    return _looked_up(x, down, right, (kind, kind), fill)
+    return _looked_up(x, down, right, kind, fill)

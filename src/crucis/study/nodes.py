@@ -118,6 +118,13 @@ def checkpoint(node: Node, at: str) -> tuple[str, bool]:
         raise ValueError(f"'{stage}' has no best checkpoint, because it names no 'select'. Add select: accuracy to it")
     if mark == facts.total:
         return node.key, True
+    if mark == 0 and facts.verb == "train" and (source := node.inputs.get("of", node.inputs.get("initial"))):
+        if node.spec["params"].get("initial_head") == "new":
+            raise ValueError(
+                f"@at=0%: '{node.instance.stage}' begins with a trained network and a fresh head, which is no record; "
+                "take the network that it begins with"
+            )
+        return str(source), True  # what a continued training begins with is what it continues from
     key = step_key(checkpoint_spec(node, mark))
     if mark != 0:
         node.marks[str(mark)] = key

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .. import shelf
@@ -22,6 +23,7 @@ from ..train import recipes, settings
 from ..train.watching import telling
 from ..train.world import check_world
 from .axes import WINNER
+from .beginnings import ROLE, beginning
 from .binding import Bound, bind
 from .design import Instance, InstanceRef, instances
 from .expressions import references
@@ -289,7 +291,13 @@ class Planner:
             self._shared[memo] = self._training(stage, bound, parent)
         facts, origin, base = self._shared[memo]
         spec = {**base, "seed": instance.seed}
-        node = self._finish(instance, spec, bound, parents, origin)
+        begins = beginning(base["params"].get(ROLE), self.store)
+        if begins is not None:
+            if "of" in parents:
+                raise ValueError("'initial' and 'of' both say where the weights come from; leave one out")
+            spec |= {"params": {**base["params"], ROLE: f"sha256:{begins.weights}"}, "depth": begins.depth}
+            facts = replace(facts, depths={**facts.depths, "train": begins.depth + 1})
+        node = self._finish(instance, spec, bound, parents, origin, {ROLE: begins.key} if begins is not None else {})
         node.facts = replace(facts, training=node.spec)
         node.group = self._group(spec)
         return node
@@ -377,9 +385,12 @@ class Planner:
             node.facts = replace(parent, data=data, info=self.infos[data["digest"]], verb="perturb", depths=depths)
         return node
 
-    def _finish(self, instance: Instance, spec: dict[str, Any], bound: Bound, parents: Any, origin: Any) -> Node:
-        keys: dict[str, str | list[str]] = {}
-        real: dict[str, str | list[str]] = {}
+    def _finish(
+        self, instance: Instance, spec: dict[str, Any], bound: Bound, parents: Any, origin: Any,
+        given: Mapping[str, str] = MappingProxyType({}),
+    ) -> Node:  # fmt: skip
+        keys: dict[str, str | list[str]] = {**given}
+        real: dict[str, str | list[str]] = {**given}
         models: dict[str, Any] = {}
         for role, group in parents.items():
             pooled = isinstance(instance.inputs[role], list)

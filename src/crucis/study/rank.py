@@ -67,7 +67,7 @@ class FirstContext:
     def __init__(self, order: Mapping[str, Any], line: Line) -> None:
         self.inputs: dict[str, Any] = paths(order)
         self.out, self.scratch, self.store = Path(order["out"]), Path(order["scratch"]), Path(order["store"])
-        self.replay = order["replay"]
+        self.replay, self.step = order["replay"], Step.unpack(order["step"])
         self.line = line
         self._heard = 0.0
 

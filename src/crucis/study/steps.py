@@ -36,6 +36,7 @@ from ..train.ranks import Ranks
 from ..train.ranks import joined as join_ranks
 from ..train.settings import Settings, resolve
 from . import ranks, sanity, selecting
+from .beginnings import ROLE
 from .identity import ENTRY
 from .spec import LeafRef
 
@@ -155,7 +156,7 @@ def _job(step: Step, context: Context) -> Job:
     publish = {mark if mark == "best" else int(mark): key for mark, key in step.hints.get("publish", {}).items()}
     return Job(
         build=_builder(spec["net"], data, context), data=data, settings=_settings(spec, len(data.train), context),
-        seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of"), publish=publish,
+        seed=spec["seed"], depth=spec["depth"], initial=inputs.get("of", inputs.get(ROLE)), publish=publish,
         device=_device(step), determinism=spec["determinism"], tell=step.hints.get("tell", {}),
         profile=bool(step.hints.get("profile")),
     )  # fmt: skip

@@ -289,6 +289,8 @@ def _notes(run: Run, begun: float, resumed: list[int]) -> dict[str, Any]:
     settings = run.settings
     notes: dict[str, Any] = {"seconds": {"total": time.perf_counter() - begun, **run.spent}, "resumed_at": resumed}
     notes["trained"] = account(run)
+    if run.taken is not None:
+        notes["initial"] = {"loaded": list(run.taken.loaded), "fresh": list(run.taken.fresh)}
     if run.profile is not None:
         notes["profile"] = run.profile.told()
     if run.guard.listed:

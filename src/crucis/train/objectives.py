@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .. import streams
 from ..data.augmenting import Augmentation
 from .backbone import Backbone
 from .compose import Step, Tail
+from .modes import autocast
 from .scaling import Scaling
 
 if TYPE_CHECKING:
@@ -118,3 +120,18 @@ def composed(
         objective.done += 1
 
     return step
+
+
+def objective_of(job: Job, model: nn.Module) -> Objective | None:
+    """What a job minimises in place of cross-entropy, or None; its student takes the place of the network."""
+    if job.objective is None:
+        return None
+    settings = job.resolved
+    with streams.borrowed(streams.Stream(*job.streams, "objective")):
+        made = job.objective(model, job)
+    made.total = settings.total_steps
+    made.cast = lambda: autocast(settings.precision, job.device)
+    if made.teacher is not None:
+        made.teacher.to(job.device)
+    made.student.to(job.device).train()
+    return made

@@ -19,9 +19,9 @@ from ..canon import digest
 from ..data.batches import Resident
 from ..data.dataset import Dataset
 from ..errors import Divergence
-from ..nets.weights import restore, save_weights
+from ..nets.weights import save_weights
 from ..records import Context, Result
-from . import pretraining, watching
+from . import pretraining, warm, watching
 from .alerts import Alerts
 from .compose import Step, Term, compose, tail
 from .evaluate import Head, Scores, Sheet, evaluate, evaluation_mode
@@ -29,8 +29,9 @@ from .feed import Feed
 from .follow import Count, follow
 from .groups import optimiser as build_optimiser
 from .groups import trained
+from .layout import beside, named
 from .modes import autocast
-from .objectives import Maker, Objective, composed
+from .objectives import Maker, composed, objective_of
 from .ranks import Ranks, averager, pack_stream, unpack_stream
 from .reacting import Guard, needs_norm
 from .reacting import Scored as Published
@@ -121,17 +122,18 @@ class Run:
         settings, device, ranks = self.settings, job.device, job.ranks
         self.ranks = ranks
         if ranks:
-            check_world(settings, ranks.world)
+            check_world(settings, ranks.world, job.objective is not None)
         if settings.on_memory == "halve_batch" and job.objective is not None:
             raise SettingsError(
                 "on_memory", "an objective compares the examples of a whole batch; write on_memory: stop"
             )
-        if ranks and job.objective is not None:
-            raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
         if "best" in job.publish and settings.select is None:
             raise SettingsError("select", "a checkpoint 'best' is asked for; write select: accuracy or loss")
+        self.taken: warm.Taken | None = None
         self.model = self._model()
-        self.objective = self._objective()
+        self.objective = objective_of(job, self.model)
+        if self.objective is not None:
+            self.model = self.objective.student
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
         self.optimiser = build_optimiser(self.model, settings)
@@ -174,7 +176,9 @@ class Run:
         job = self.job
         model = untrained(job.build, job.seed, job.depth, job.verb)
         if job.initial is not None:
-            restore(model, job.initial / "model.safetensors")
+            self.taken = warm.take(
+                model, job.initial / "model.safetensors", self.settings.initial_head, job.data.classes
+            )
         model.to(job.device)
         if len(job.data.shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -182,20 +186,6 @@ class Run:
             job.ranks.alike(model)
             synchronise(model)
         return model.train()
-
-    def _objective(self) -> Objective | None:
-        """What the job minimises in place of cross-entropy; its student takes the place of the network."""
-        job, settings = self.job, self.settings
-        if job.objective is None:
-            return None
-        with streams.borrowed(streams.Stream(*job.streams, "objective")):
-            made = job.objective(self.model, job)
-        made.total = settings.total_steps
-        made.cast = lambda: autocast(settings.precision, job.device)
-        if made.teacher is not None:
-            made.teacher.to(job.device)
-        self.model = made.student.to(job.device).train()
-        return made
 
     def _marks(self) -> list[int]:
         every, settings = self.settings.evaluate_every, self.settings
@@ -407,7 +397,7 @@ class Run:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the rest of the run depends on, as tensors and JSON values. Call between steps."""
         self.fold()
-        tensors: dict[str, Tensor] = dict(_named("model", self.model))
+        tensors: dict[str, Tensor] = dict(named("model", self.model))
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in trained(self.average).items()}
         if self.average is not None and self.settings.ema_statistics:
@@ -444,7 +434,7 @@ class Run:
         """Go on from a state. Optimiser state takes the strides of its parameter: fused optimisers walk both in memory
         order, and a contiguous copy beside a channels-last weight would update other elements."""
         with torch.no_grad():
-            for name, target in _named("model", self.model):
+            for name, target in named("model", self.model):
                 target.copy_(tensors[name])
             for name, average in (trained(self.average) if self.average is not None else {}).items():
                 average.copy_(tensors[f"average/{name}"])
@@ -457,7 +447,7 @@ class Run:
         for index, param in enumerate(self.params.values()):
             state, head = self.optimiser.state[param], f"optimiser/{index}/"
             state.update(
-                {n.removeprefix(head): _beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
+                {n.removeprefix(head): beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
             )
             state.update({n.split("/", 1)[1]: v for n, v in plain["scalars"].items() if n.startswith(f"{index}/")})
         self.stream.state = tensors["stream"].clone()
@@ -485,17 +475,3 @@ class Run:
         if self.adapting is not None:
             self.adapting.take(plain["adapting"])
         self.retime()
-
-
-def _beside(param: Tensor, value: Tensor, fused: bool) -> Tensor:
-    """Optimiser state where the optimiser expects it: laid out and placed like its parameter; counters of fused
-    optimisers on the device, of others on the host."""
-    if value.shape == param.shape:
-        return torch.empty_like(param, dtype=value.dtype, requires_grad=False).copy_(value)
-    return value.to(param.device, copy=True) if fused else value.clone()
-
-
-def _named(prefix: str, model: nn.Module) -> list[tuple[str, Tensor]]:
-    """Parameters and buffers, tied ones once, buffers that `state_dict` leaves out included."""
-    both = [*model.named_parameters(), *model.named_buffers()]
-    return [(f"{prefix}/{name}", value.detach()) for name, value in both]

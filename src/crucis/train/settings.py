@@ -76,6 +76,7 @@ class Settings:
         batch: examples of one optimiser step, also when `accumulate` splits it into chunks.
         per_epoch, total_steps, evaluate_every, warmup_steps: optimiser steps.
         repeats: times that an example stands in an epoch's order.
+        initial_head: whether the head of the weights to begin with is kept (`keep`) or drawn anew (`new`).
         weight_decay_end: what the strength becomes, or None if it does not change.
         dropped: examples of an epoch's order that fill no batch.
     """
@@ -108,6 +109,7 @@ class Settings:
     compile: bool
     augment: tuple[Choice, ...]
     repeats: int
+    initial_head: str
     select: str | None
     patience: int | None
     evaluate_every: int
@@ -171,6 +173,7 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         precision=_one_of(given, "precision", PRECISIONS), compile=bool(given["compile"]),
         augment=tuple(_known(choice(item, "augment"), "augment", "augment") for item in given["augment"] or ()),
         repeats=_number(given, "repeats", 1),
+        initial_head=_one_of(given, "initial_head", ("keep", "new")),
         select=None if given["select"] is None else _one_of(given, "select", METRICS),
         patience=None if given["patience"] is None else _number(given, "patience", 1),
         evaluate_every=max(1, _steps(given, "evaluate_every", per_epoch)),

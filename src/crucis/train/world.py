@@ -5,12 +5,15 @@ from __future__ import annotations
 from .settings import Settings, SettingsError
 
 
-def check_world(settings: Settings, world: int) -> None:
+def check_world(settings: Settings, world: int, objective: bool = False) -> None:
     """See that `world` ranks can train with these settings as one process would.
 
     Raises:
-        SettingsError: a batch, or a chunk of it, that the ranks cannot share evenly; a compiled network.
+        SettingsError: a batch, or a chunk of it, that the ranks cannot share evenly; a compiled network; an
+            `objective` in place of cross-entropy, whose loss may compare the examples of a batch.
     """
+    if objective:
+        raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
     chunk = settings.batch // settings.accumulate
     if chunk % world:
         what = f"a batch of {settings.batch} examples"

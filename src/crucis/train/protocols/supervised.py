@@ -27,6 +27,10 @@ What changes on the way, and which parameters it reaches:
     ema_every: steps between updates of the average.
     ema_statistics: average the running statistics of normalising layers too (floating-point buffers), instead of
         taking those of the trained network.
+
+Where it begins:
+    initial: key of a record (or its first eight characters or more) whose weights training begins with.
+    initial_head: with `initial` or `of`: the last dense layer comes from there as well, or is drawn anew.
 """
 
 from __future__ import annotations
@@ -114,6 +118,8 @@ def train(
     on_not_finite: Literal["stop", "skip", "lower_lr"] = "stop",
     watch: Watch = {},  # noqa: B006 - a literal that is read, never changed
     checkpointing: bool = False,
+    initial: str | None = None,
+    initial_head: Literal["keep", "new"] = "keep",
 ) -> Result:
     """Train `job.build()` (or `job.initial`) on `job.data`; the defaults are the house recipe `sgd-cosine`.
 
