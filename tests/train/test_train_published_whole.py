@@ -242,6 +242,20 @@ def test_an_audit_reads_the_objective_that_ran(tmp_path, name, place, key):
     assert key in keys(lines_of(made, params, changed(notes, place, 0.123)))
 
 
+def test_any_training_can_be_held_against_any_recipe(tmp_path):
+    """Planned and as it ran, of two protocols; each that is another recipe's deviates."""
+    for own in ("deit-ti-s", "mae-vitb16"):
+        mine, params = params_of(own)
+        notes = trained(tmp_path / own, own, params, mine)
+        for name in facts.names():
+            for ran in (None, notes):
+                lines = lines_of(recipes.translated(name), params, ran)
+                assert (name == own) == (
+                    keys(lines) == {"dataset", "batch_size", "schedule.total"} | SHRUNK.get(own, set())
+                )
+    assert Rates.of(np.array([])).differs(np.array([0.1])) == "0 steps instead of 1"
+
+
 def test_one_value_per_figure_is_a_line_per_figure():
     """Table S1: 1e-3 in figures 3a and 3c, 1e-5 to 1e-3 searched in 3b; 20, 100 and 100 epochs a data set."""
     name = "ewc-permuted-mnist"

@@ -241,7 +241,8 @@ class _Audit:
         yield self._line("weight_decay.schedule", "weight_decay_schedule", theirs.weight_decay_schedule,
                          ours.weight_decay_schedule)  # fmt: skip
         expected = np.array(theirs.decays(), np.float64)
-        used = Rates.read(changes) if changes is not None else Rates.of(np.array(ours.decays() or [], np.float64))
+        planned = ours.decays() or [ours.weight_decay] * ours.total_steps
+        used = Rates.read(changes) if changes is not None else Rates.of(np.array(planned, np.float64))
         yield self._table("weight decay at every step", expected, used, changes is not None)
 
     def _spared(self, value: float) -> Line:
