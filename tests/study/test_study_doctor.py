@@ -72,6 +72,9 @@ def test_memory_without_trials_says_how_to_measure(tmp_path):
     assert "without --quick" in found.action and "failed" not in names(d.found(session))
 
 
+WEIGHED = ("accumulate", "precision", "batch", "checkpointing")
+
+
 def test_memory_options_are_those_that_the_trainer_has_and_the_first_that_fits_is_named(tmp_path, monkeypatch):
     from crucis.study import pilot
 
@@ -80,16 +83,17 @@ def test_memory_options_are_those_that_the_trainer_has_and_the_first_that_fits_i
 
     def weigh(step, store):
         params = step.spec["params"]
-        seen.append({name: params[name] for name in ("accumulate", "precision", "batch") if name in params})
+        seen.append({name: params[name] for name in WEIGHED if name in params})
         peak = 900 - 100 * params.get("accumulate", 1) - 300 * (params.get("precision") == "bf16")
         return peak, "", 0
 
     monkeypatch.setattr(pilot, "_weigh", weigh)
     monkeypatch.setattr(pilot.machine, "memory_budget_mb", lambda: 750)
     (found,) = d.found(session, "out_of_memory", measure=True)
-    assert seen == [{}, {"accumulate": 2}, {"accumulate": 8}, {"precision": "bf16"}, {"batch": 64}]
+    assert seen == [{}, {"checkpointing": True}, {"accumulate": 2}, {"accumulate": 8}, {"precision": "bf16"},
+                    {"batch": 64}]  # fmt: skip
     assert "write accumulate: 2 in the stage 'model'" in found.action
-    assert found.evidence[1].startswith("accumulate: 2: 700 MiB") and "750 MiB may be used" in found.evidence[-1]
+    assert found.evidence[2].startswith("accumulate: 2: 700 MiB") and "750 MiB may be used" in found.evidence[-1]
     monkeypatch.setattr(pilot.machine, "memory_budget_mb", lambda: 10)
     (found,) = d.found(session, "out_of_memory", measure=True)
     assert "nothing that the trainer offers would fit" in found.action

@@ -56,7 +56,7 @@ def tables(readings: Readings) -> Iterator[c.StageTable]:
         if operators:
             columns = (c.Column("cell"), c.Column("operator"), c.Column("calls per step", "number"),
                        c.Column("time per step", "number", "seconds"),
-                       c.Column("share", "number", "fraction"))  # fmt: skip
+                       c.Column("share", "number", "fraction", "of the time of all operators in a step"))  # fmt: skip
             yield c.StageTable(
                 f"{stage}-operators", f"slowest operators of {stage}", c.Table(columns, operators),
                 ("Time of their own, without what they call, in five steps of the first seed (torch.profiler).",),
