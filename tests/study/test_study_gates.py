@@ -22,7 +22,7 @@ from crucis.study.gates.gather import _guide as gather_guide
 from crucis.study.gates.gather import gather
 from crucis.study.gates.guide import commands_of
 from crucis.study.gates.judge import decisions
-from crucis.study.load import study_from_text
+from crucis.study.load import check_study, study_from_text
 from crucis.study.results import AnalysisResult, Reason, ResultRow
 from crucis.study.spec import Gate
 
@@ -402,3 +402,13 @@ def test_the_seal_is_broken_once_in_both_ledgers(
     integrity.ledger(case, found)  # type: ignore[arg-type]
     integrity.unsealed(case, Gate("g", "method", {"of": "a"}), found)  # type: ignore[arg-type]
     assert [item.outcome for item in found.items] == [ledger, once]
+
+
+def test_a_replication_of_nothing_is_one_fault(tmp_path: Path) -> None:
+    path = tmp_path / "g.yaml"
+    path.write_text(
+        "study: g\nstages:\n  model: {train: supervised, net: mlp, data: digits}\n"
+        "gates:\n  again: {gate: replication, of: null, reported: 91.25%, source: table 6}\n",
+        encoding="utf-8",
+    )
+    assert [fault.code for fault in check_study(str(path))[1]] == ["no-value"]

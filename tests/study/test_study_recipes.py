@@ -36,7 +36,7 @@ def test_a_study_names_a_recipe_and_a_reference(tmp_path, recipe):
 
 @pytest.mark.parametrize(
     ("recipe", "says"),
-    [("mobilenet-v3", "aug.policy"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
+    [("mobilenet-v3", "Write for: and augment: beside it"), ("resnet-cifr", "Did you mean 'resnet-cifar'"),
      ("{resnet-cifar: {reference: papr}}", "Did you mean 'paper'"),
      ("{resnet-cifar: {from: paper}}", "'reference' only"),
      ("{resnet-cifar: paper}", "'reference' only"),
@@ -63,12 +63,13 @@ def test_self_supervised_recipes_belong_to_their_protocols(tmp_path, train, reci
     assert [fault.line for fault in faults] == ([4] if faulty else [])
 
 
-def test_what_no_source_gives_is_one_fault_until_it_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes, "published", recipes.translated)  # its augmentation is no matter here
+def test_what_no_source_gives_is_one_fault_until_it_is_written(tmp_path):
     faults = check_study(str(study(tmp_path, "mobilenet-v2")))[1]
     assert [(fault.line, fault.code) for fault in faults] == [(4, "missing-parameter")]
-    assert "no source that is followed gives the length of the training). Write for: beside it." in faults[0].text
-    assert not check_study(str(study(tmp_path, "mobilenet-v2, for: 5 epochs")))[1]
+    assert "no source that is followed gives the length of the training); augment (the sources" in faults[0].text
+    faults = check_study(str(study(tmp_path, "mobilenet-v2, augment: [flip]")))[1]
+    assert [fault.text.rpartition(". ")[2] for fault in faults] == ["Write for: beside it."]
+    assert not check_study(str(study(tmp_path, "mobilenet-v2, for: 5 epochs, augment: [flip]")))[1]
 
 
 def test_a_vision_transformers_recipe_is_planned_with_its_warmup(tmp_path, capsys, monkeypatch):
@@ -82,7 +83,8 @@ def test_a_vision_transformers_recipe_is_planned_with_its_warmup(tmp_path, capsy
     )
     assert lines["weight_decay.coupling"]["outcome"] == "unknown"
     assert lines["optimizer.grad_clip_norm"]["outcome"] == lines["weight_decay.value"]["outcome"] == "exact"
-    assert lines["schedule.warmup"]["outcome"] == "adapted"
+    assert lines["schedule.warmup"]["outcome"] == "derived"
+    assert "the same share of 4 epochs" in lines["schedule.warmup"]["text"]
 
 
 def test_the_audit_of_a_plan(tmp_path, capsys, monkeypatch):

@@ -59,7 +59,8 @@ def test_repeats_and_what_a_policy_replaces():
     assert [why for fact, why in made.outside if fact.key == "aug.color_jitter"] == [
         "timm leaves the colour jitter out beside a policy"
     ]
-    assert any(part.startswith("aug.resize_shorter_side") for part in translate(facts.get("vgg-imagenet")).missing)
+    vgg = translate(facts.get("vgg-imagenet"))
+    assert vgg.params["augment"] == [FLIP, {"pca_lighting": {"std": 0.1}}] and "S = 256" in vgg.open["augment"]
 
 
 def lines(name, **changed):

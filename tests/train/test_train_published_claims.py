@@ -188,6 +188,31 @@ def test_list_and_show(capsys):
     assert "(the references disagree)" in text
 
 
+def shown(capsys, *written):
+    assert main(["recipes", "show", *written]) == 0
+    return capsys.readouterr().out
+
+
+def test_show_tells_what_the_trainer_would_do_and_what_a_study_must_write(capsys):
+    text = shown(capsys, "deit-ti-s").partition("what `train: supervised` with `recipe: deit-ti-s` does:")[2]
+    for part in ("optimiser: {adamw: {eps: 1e-08}}", "for: 300 epochs", "warmup_from: 0.001", "repeats: 3",
+                 "{rand_augment: {magnitude: 9, deviation: 0.5}}", "chosen without a source:"):  # fmt: skip
+        assert part in text
+    assert "a study must write:" not in text
+    text = shown(capsys, "mobilenet-v2").partition("a study must write:")[2].partition("chosen without")[0]
+    assert [line.split(":")[0].strip() for line in text.splitlines() if line] == ["for", "augment"]
+    assert "for: 164 epochs" in shown(capsys, "resnet-cifar@reimplementation")
+    text = shown(capsys, "ewc-atari")
+    assert "ewc-atari cannot be trained as published:" in text and "deep Q-learning" in text
+    found = json.loads(shown(capsys, "vgg-imagenet", "--format", "json"))
+    assert found["parameters"]["for"] == "370000 steps" and list(found["to_write"]) == ["augment"]
+    assert found["protocol"] == "supervised" and found["missing"] == [] and found["facts"]
+    assert json.loads(shown(capsys, "dino-vits16", "--format", "json"))["protocol"] == "dino"
+    assert "AdamW, linear warm-up" in shown(capsys, "adamw-cosine")
+    assert main(["recipes", "show", "resnet-cifr"]) == 2
+    assert "Did you mean 'resnet-cifar'" in capsys.readouterr().err
+
+
 GIVEN = [(recipe, fact) for recipe in facts.recipes().values() for fact in recipe.facts if fact.role != "derived"]
 
 

@@ -188,8 +188,9 @@ def test_the_recipes_own_rule_for_a_batch_is_no_deviation():
     params, _ = recipes.with_recipe("deit-ti-s", {"batch": 192})
     lines = {one.key: one for one in audit(recipes.translated("deit-ti-s"), Training(resolve(params, 192 * 50)))}
     assert [key for key, one in lines.items() if one.outcome == "deviates"] == ["batch_size"]
-    assert lines["lr.base"].text == "0.001 at batch 1,024, 0.0001875 at 192 (linear rule)"
-    assert lines["schedule.min_lr"].text == "floor adapted: 1e-05 is 0.0533333 of 0.0001875"
+    assert lines["lr.base"].text.endswith("scaled from 0.001 at batch 1024 (linear rule)")
+    assert lines["lr.base"].used == "0.0001875"
+    assert lines["schedule.min_lr"].text == "floor 1e-05 / 0.001 = 0.01; floor adapted: 1e-05 is 0.0533333 of 0.0001875"
     assert lines["lr at every step"].outcome == "derived"
     params["lr"] = 0.001  # the rate of batch 1,024
     lines = {one.key: one for one in audit(recipes.translated("deit-ti-s"), Training(resolve(params, 192 * 50)))}
@@ -198,12 +199,13 @@ def test_the_recipes_own_rule_for_a_batch_is_no_deviation():
 
 def test_what_no_source_gives_is_asked_for_once_and_taken_when_written(every):
     with pytest.raises(
-        SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: beside"
+        SettingsError, match=r"mobilenet-v2 leaves open .*: for \(no source .*length.*Write for: and augment: beside"
     ):
         recipes.with_recipe("mobilenet-v2", {})
     with pytest.raises(SettingsError, match=r"Write optimiser:, batch:, lr:, weight_decay:, for: and schedule: beside"):
         recipes.with_recipe("ewc-permuted-mnist", {})
-    params, origin = recipes.with_recipe("mobilenet-v2", {"length": "5 epochs"})
+    params, origin = recipes.with_recipe("mobilenet-v2", {"length": "5 epochs", "augment": ["flip"]})
+    assert origin["augment"] == "written"
     assert params["length"] == "5 epochs" and origin["length"] == "written"
     settings = resolve(params, 9600)
     lines = audit(recipes.translated("mobilenet-v2"), Training(settings, None, "imagenet-1k"))
@@ -260,7 +262,7 @@ def _keys(lines, *outcomes):
 
 
 def _ran(folder, name, changed=None, stop=None):
-    params, _ = recipes.with_recipe(name, {"length": "9 steps", "batch": 16})
+    params, _ = recipes.with_recipe(name, {"length": "9 steps", "batch": 16, "augment": []})
     if name in OPEN:
         params["warmup"] = "1 steps"
     made = job(images(n=84), Quirky, **{**params, "augment": [], **(changed or {})})

@@ -12,6 +12,7 @@ from ..errors import CrucisError
 from ..train import recipes as house
 from ..train.published import facts, references
 from ..train.published.derivations import derivations
+from ..train.published.translate import Translation
 
 
 def recipes(a: argparse.Namespace) -> int:
@@ -49,12 +50,57 @@ def _show(a: argparse.Namespace) -> int:
         body = {"recipe": a.target, **house.about(a.target)}
         print(json.dumps(body, indent=2, ensure_ascii=False) if a.format == "json" else "\n".join(_house(body)))
         return 0
-    recipe = facts.get(a.target)
+    made = house.translated(a.target)
+    assert made is not None  # house recipes are told above
+    recipe = made.recipe
     if a.format == "json":
-        print(json.dumps(_body(recipe), indent=2, ensure_ascii=False))
+        print(json.dumps({**_body(recipe), **_training(made)}, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_page(recipe)))
+        print("\n".join([*_page(recipe), *_trains(made)]))
     return 0
+
+
+def _training(made: Translation) -> dict[str, Any]:
+    """What the trainer makes of a recipe."""
+    written = {house.as_written(name): why for name, why in made.open.items()}
+    return {
+        "protocol": None if made.missing else made.protocol, "reference": made.reference,
+        "parameters": {house.as_written(name): value for name, value in made.params.items()},
+        "origin": {house.as_written(name): text for name, text in made.origin.items()},
+        "to_write": written, "chosen_here": made.assumed, "missing": made.missing,
+        "not_decided_here": {fact.key: why for fact, why in made.outside},
+    }  # fmt: skip
+
+
+def _trains(made: Translation) -> Iterator[str]:
+    """The same for people: the parameters of a study, what it must write, and what was chosen without a source."""
+    body, name = _training(made), made.recipe.id + (f"@{made.reference}" if made.reference else "")
+    if made.missing:
+        yield f"\n{name} cannot be trained as published:"
+        yield from (f"  {part}" for part in made.missing)
+        yield "What there is of it is audited all the same (crucis recipes audit STUDY --recipe NAME)."
+        return
+    yield f"\nwhat `train: {made.protocol}` with `recipe: {name}` does:"
+    partly = body["parameters"].keys() & body["to_write"].keys()
+    for parameter, value in body["parameters"].items():
+        if parameter not in partly:
+            yield f"  {parameter}: {_flow(value)}"
+    for title, group in (("a study must write:", body["to_write"]), ("chosen without a source:", made.assumed)):
+        if group:
+            yield title
+            yield from (f"  {key}: {why}" for key, why in group.items())
+    yield "All else is the protocol's default or the network's and the data's own; crucis explain says which."
+
+
+def _flow(value: Any) -> str:
+    """A parameter as a study writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _house(body: dict[str, Any]) -> Iterator[str]:

@@ -136,7 +136,7 @@ def closed(study: Study, reading: Reading) -> Study:
 
 def _gate_rests(gate: Gate, broken: set[str]) -> bool:
     if gate.kind == "replication":
-        return _rests([gate.params["of"]], broken)
+        return gate.params["of"] is None or _rests([gate.params["of"]], broken)  # None: told where it stands
     if gate.kind == "method":
         refs = [ref for ref, _, _ in gate.params["review"]]
         return bool({gate.params["of"], gate.params["ablation"]} & broken) or _rests(refs, broken)

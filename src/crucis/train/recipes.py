@@ -14,13 +14,12 @@ from typing import Any
 
 from ..errors import did_you_mean
 from . import refit
-from .published import facts, scaling
+from .published import facts
 from .published.references import known
 from .published.translate import Translation, translate
 from .settings import SettingsError
 
 _FOLDER = Path(__file__).parent / "recipes"
-_RULES = {"linear": 1.0, "square_root": 0.5}
 #: What a study calls a parameter.
 _WRITTEN = {"length": "for"}
 
@@ -76,7 +75,7 @@ def _read(name: str) -> Mapping[str, Any]:
     if name not in house_names():
         raise SettingsError("recipe", f"no house recipe '{name}'; there are {', '.join(house_names())}")
     body = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-    if body.get("scaling", "none") not in (*_RULES, "none"):
+    if body.get("scaling", "none") not in (*refit.RULES, "none"):
         raise SettingsError("recipe", f"{name} names an unknown scaling rule {body['scaling']!r}")
     return body
 
@@ -121,25 +120,17 @@ def with_recipe(name: str, written: Mapping[str, Any]) -> tuple[dict[str, Any], 
     lost = asked(name, written)
     if lost:
         raise SettingsError("recipe", lost)
-    base = recipe(name) if made is None else made.params
-    params, origin = {**base, **written}, dict.fromkeys(base, f"recipe: {name}")
     if made is not None:
-        origin |= made.origin
-    for key, value in written.items():
-        differs = key in base and base[key] != value
-        origin[key] = f"adapted from {base[key]} (recipe: {name})" if differs else "written"
-    if made is not None:
-        refit.fit(made, params, origin, written)
-    rule = _read(name).get("scaling", "none") if made is None else scaling.rule(made.recipe).replace(" ", "_")
-    batch, own = params.get("batch"), base.get("batch", params.get("batch"))
-    if rule == "none" and "batch" in written and "lr" not in written and batch != own:
-        origin["lr"] += f"; unchanged at batch {params['batch']}, since the recipe gives no rule for it"
-    if rule in _RULES and "lr" not in written and batch != own:
-        params["lr"] = base["lr"] * (params["batch"] / base["batch"]) ** _RULES[rule]
-        origin["lr"] = f"scaled from {base['lr']} at batch {own} ({rule.replace('_', ' ')} rule)"
-    if made is not None:
-        refit.fit_rate(made, params, origin, written)
+        return refit.fitted(made, written)
+    base = recipe(name)
+    params, origin = refit.replaced(name, base, dict.fromkeys(base, f"recipe: {name}"), written)
+    refit.scale(base, _read(name).get("scaling", "none"), params, origin, written)
     return params, origin
+
+
+def as_written(parameter: str) -> str:
+    """What a study calls a parameter: `for` for the length."""
+    return _WRITTEN.get(parameter, parameter)
 
 
 def misplaced(name: str, protocol: str) -> str | None:
@@ -162,7 +153,7 @@ def asked(name: str, written: Collection[str]) -> str | None:
         SettingsError: no such recipe or reference.
     """
     made = translated(name)
-    lost = {} if made is None else {_WRITTEN.get(k, k): why for k, why in made.open.items() if k not in written}
+    lost = {} if made is None else {as_written(k): why for k, why in made.open.items() if k not in written}
     if not lost:
         return None
     listed = "; ".join(f"{key} ({why})" for key, why in lost.items())

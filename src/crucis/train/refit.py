@@ -6,7 +6,7 @@ end of a schedule, the start of a warm-up) keeps its value when the peak changes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..lengths import Length
@@ -14,9 +14,45 @@ from .published import scaling
 from .published.facts import said
 from .published.translate import Translation
 
+RULES = {"linear": 1.0, "square_root": 0.5}
 #: Moments and intervals by schedule and parameter.
-_TIMES = {"multi_step": "at", "exponential": "every", "step": "every", "cosine": "cooldown", "linear": "cooldown",
+TIMES = {"multi_step": "at", "exponential": "every", "step": "every", "cosine": "cooldown", "linear": "cooldown",
           "polynomial": "cooldown"}  # fmt: skip
+
+
+def fitted(made: Translation, written: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The parameters of a published recipe beside what is written, and where each came from."""
+    name = made.recipe.id + (f"@{made.reference}" if made.reference else "")
+    params, origin = replaced(name, made.params, made.origin, written, made.open)
+    fit(made, params, origin, written)
+    scale(made.params, scaling.rule(made.recipe).replace(" ", "_"), params, origin, written)
+    fit_rate(made, params, origin, written)
+    return params, origin
+
+
+def replaced(
+    name: str, base: Mapping[str, Any], said: Mapping[str, str], written: Mapping[str, Any], asked: Collection[str] = ()
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a recipe gives, replaced by what is written, and where each came from; what is asked for adapts nothing."""
+    params, origin = {**base, **written}, dict(said)
+    for key, value in written.items():
+        differs = key in base and base[key] != value and key not in asked
+        origin[key] = f"adapted from {base[key]} (recipe: {name})" if differs else "written"
+    return params, origin
+
+
+def scale(
+    base: Mapping[str, Any], rule: str, params: dict[str, Any], origin: dict[str, str], written: Mapping[str, Any]
+) -> None:
+    """The rate at a batch that is not the recipe's, by the recipe's rule: its exponent of the ratio, or unchanged."""
+    batch, own = params.get("batch"), base.get("batch", params.get("batch"))
+    if "lr" in written or "lr" not in base or batch == own:
+        return
+    if rule in RULES:
+        params["lr"] = base["lr"] * (params["batch"] / base["batch"]) ** RULES[rule]
+        origin["lr"] = f"scaled from {base['lr']} at batch {own} ({rule.replace('_', ' ')} rule)"
+    else:
+        origin["lr"] += f"; unchanged at batch {batch}, since the recipe gives no rule for it"
 
 
 def fit(made: Translation, params: dict[str, Any], origin: dict[str, str], written: Mapping[str, Any]) -> None:
@@ -27,6 +63,9 @@ def fit(made: Translation, params: dict[str, Any], origin: dict[str, str], writt
                 del params[name], origin[name]
     _fit_length(made, params, origin, written)
     _fit_batch(made, params, origin, written)
+    changed = [key for key in ("length", "batch") if key in made.params and params[key] != made.params[key]]
+    if changed and made.params.get("ema") is not None and "ema" not in written:
+        origin["ema"] += f"; unchanged per step at another {' and '.join(changed)}, since no source gives a rule for it"
 
 
 def _fit_length(made: Translation, params: dict[str, Any], origin: dict[str, str], written: Mapping[str, Any]) -> None:
@@ -37,7 +76,7 @@ def _fit_length(made: Translation, params: dict[str, Any], origin: dict[str, str
     schedule = made.params.get("schedule")
     if "schedule" not in written and isinstance(schedule, Mapping):
         name, inner = next(iter(schedule.items()))
-        option = _TIMES.get(name, "")
+        option = TIMES.get(name, "")
         if option in inner:
             moments = inner[option] if isinstance(inner[option], list) else [inner[option]]
             shares = [_share(moment, own, made) for moment in moments]

@@ -25,6 +25,8 @@ What it shares with other trainings:
     warmup_from: share of the rate at the first step, as in `supervised`.
     clip: largest Euclidean norm of the whole gradient.
     precision: of the arithmetic; losses are computed in fp32.
+    on_not_finite: what a NaN or infinite loss does, as in `supervised`.
+    watch: rules `{condition: action}` over the running training; see docs/training.md.
     evaluate_every: distance of evaluations.
 """
 
@@ -34,7 +36,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ...types import Leaf, Length, LengthOrShare
+from ...types import Leaf, Length, LengthOrShare, Watch
 
 if TYPE_CHECKING:
     from ...records import Context, Result
@@ -87,7 +89,9 @@ def train(
     warmup: LengthOrShare = 0.13,
     warmup_from: float | None = None,
     clip: float | None = None,
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32",
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
+    on_not_finite: Literal["stop", "skip", "lower_lr"] = "stop",
+    watch: Watch = {},
     evaluate_every: Length = "1 epochs",
     augment: list[Leaf] = [
         "resized_crop",

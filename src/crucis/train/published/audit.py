@@ -3,6 +3,9 @@
 Outcomes of a line: `exact`; `derived` (the same after arithmetic, which is shown); `adapted` (another value, and the
 study says why); `deviates` (another value, no reason given); `unknown` (no source that is followed says it, or the
 network or the data decide it). Values are read from what ran where the record tells, else from what is planned.
+
+A training at another batch or length is held against the recipe as it is refitted there (`refit`): the batch and the
+length have their own lines, and what follows from them is `derived` with both values.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ... import shelf
+from ...lengths import Length
 from .. import refit
 from ..settings import Choice, Settings, resolve
 from . import audit_objective
@@ -21,7 +25,6 @@ from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
 from .references import left_open
-from .scaling import EXPONENTS, rule
 from .translate import Translation
 
 OUTCOMES = ("exact", "derived", "adapted", "deviates", "unknown")
@@ -85,11 +88,14 @@ class _Audit:
     def __init__(self, made: Translation, training: Training) -> None:
         self.made, self.training, self.ours = made, training, training.settings
         self.ran: Mapping[str, Any] = training.ran or {}
-        # With the training's own batch, so that a batch that differs is told on its line and epochs stay epochs.
+        # With the training's own batch and length, so that they are told on their lines and on no other.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
-        chosen = {name: self.ours.params[name] for name in made.open}
-        self.how = dict(made.how)
-        self.theirs = resolve({**chosen, **self._at_batch()}, self.ours.n_train)
+        changed = {name: self.ours.params[name] for name in made.open if name not in made.params}
+        for name in ("batch", "length"):
+            if name in made.params and str(self.ours.params[name]) != str(made.params[name]):
+                changed[name] = self.ours.params[name]
+        self.refitted, self.origin = refit.fitted(made, changed)
+        self.theirs = resolve({**self.refitted, "batch": self.ours.batch}, self.ours.n_train)
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
@@ -110,26 +116,16 @@ class _Audit:
             if name.startswith("ema_") and getattr(self.theirs, name) == getattr(self.ours, name) in (False, 1):
                 continue
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
+        if "precision" in self.made.params:
+            used = self.ran.get("precision", self.ours.precision)
+            yield self._line("precision", "precision", self.theirs.precision, used)
         yield from self._augment() if self.made.protocol == "supervised" else self._objective()
         for part in self.made.missing:
             key, _, published = part.partition(": ")[0].partition(" ")
             whole = key if "." in key or key == "loss" else "recipe"
             yield self._other(whole, published if whole == key else part, "-", "", "the trainer cannot express it")
         for fact, why in self.made.outside:
-            yield Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
-
-    def _at_batch(self) -> dict[str, Any]:
-        """The recipe at the training's batch, with the rate that its own rule gives there."""
-        made, batch = self.made, self.ours.batch
-        params, own, power = {**made.params, "batch": batch}, made.params.get("batch"), rule(made.recipe)
-        if own is None or own == batch or "lr" not in made.params or power == "none":
-            return params
-        params["lr"] = made.params["lr"] * (batch / own) ** EXPONENTS[power]
-        self.how["lr"] = f"{said(made.params['lr'])} at batch {own:,}, {params['lr']:.6g} at {batch} ({power} rule)"
-        origin = dict.fromkeys(params, "")
-        refit.fit_rate(made, params, origin, {})
-        self.how |= {name: text.removeprefix("; ") for name, text in origin.items() if text}
-        return params
+            yield self._variant(fact, why) or Line(fact.key, fact.says(), "-", "unknown", why, sentence(fact))
 
     def _line(self, key: str, name: str, theirs: Any, ours: Any, *, fact: Fact | None = None) -> Line:
         fact = fact or self._fact(key, name)
@@ -142,7 +138,7 @@ class _Audit:
             return Line(key, published, said(ours), "unknown", why, source)
         if theirs == ours:
             how = self._how(name)
-            return Line(key, published, said(ours), "derived" if how else "exact", how, source)
+            return Line(key, published, said(ours), "derived" if how else "exact", how or self._kept(name), source)
         return self._other(key, published, said(ours), source)
 
     def _other(self, key: str, published: str, ours: str, source: str, text: str = "") -> Line:
@@ -157,8 +153,31 @@ class _Audit:
         return own or (rests[0] if rests and key.partition(".")[0] == rests[0].key.partition(".")[0] == "lr" else None)
 
     def _how(self, name: str) -> str:
-        """The arithmetic of a parameter that was computed from its facts."""
-        return self.how.get(name, "")
+        """The arithmetic of a parameter that was computed from its facts, and from another batch or length."""
+        how, given = self.made.how.get(name, ""), self.made.params.get(name)
+        if name in ("batch", "length") or given is None or self.refitted[name] == given:
+            return how
+        origin = self.origin[name]
+        refitted = origin.rpartition("); ")[2] if origin.startswith("recipe: ") else origin
+        return f"{how}; {refitted}" if how else refitted
+
+    def _variant(self, fact: Fact, why: str) -> Line | None:
+        """A rate or a length of one of several published variants beside what the study chose; None for other facts."""
+        rate, total = fact.key.startswith("lr.fig"), fact.key.startswith("schedule.total.fig")
+        if not rate and not total:
+            return None
+        epochs = self.ran.get("updates", self.ours.total_steps) / self.ours.steps_per_epoch
+        used = self.ours.lr if rate else epochs
+        ends = fact.value if isinstance(fact.value, list) else [fact.value, fact.value]
+        fits = ends[0] <= used <= ends[1]
+        outcome = "unknown" if not fits else "derived" if isinstance(fact.value, list) or total else "exact"
+        shown = said(used) if rate else f"{epochs:g} epochs"
+        return Line(fact.key, fact.says(), shown, outcome, f"{why}{'' if fits else '; not this one'}", sentence(fact))
+
+    def _kept(self, name: str) -> str:
+        """What is said of a parameter that another batch or length leaves as it is."""
+        before, _, rest = self.origin.get(name, "").rpartition("; unchanged")
+        return f"unchanged{rest}" if before else ""
 
     def _dataset(self) -> Line:
         name, wanted = self.training.dataset, self.made.recipe.dataset
@@ -222,7 +241,8 @@ class _Audit:
         yield self._line("weight_decay.schedule", "weight_decay_schedule", theirs.weight_decay_schedule,
                          ours.weight_decay_schedule)  # fmt: skip
         expected = np.array(theirs.decays(), np.float64)
-        used = Rates.read(changes) if changes is not None else Rates.of(np.array(ours.decays() or [], np.float64))
+        planned = ours.decays() or [ours.weight_decay] * ours.total_steps
+        used = Rates.read(changes) if changes is not None else Rates.of(np.array(planned, np.float64))
         yield self._table("weight decay at every step", expected, used, changes is not None)
 
     def _spared(self, value: float) -> Line:
@@ -252,16 +272,17 @@ class _Audit:
         for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
-                line = self._line(key, "schedule" if option == "floor" else "", theirs[option],
-                                  ours.get(option, "none"), fact=fact)  # fmt: skip
-                yield line
+                timed = option in ("floor", *refit.TIMES.values())
+                yield self._line(key, "schedule" if timed else "", theirs[option], ours.get(option, "none"),
+                                 fact=fact)  # fmt: skip
         if "length" in self.made.params:
             yield self._total()
         elif "length" in self.made.open:
             updates = self.ran.get("updates", self.ours.total_steps)
             yield self._line("schedule.total", "length", None, f"{updates:,} updates")
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
-            yield self._line("schedule.warmup", "warmup", self.theirs.warmup_steps, self.ours.warmup_steps)
+            yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
+                             f"{self.ours.warmup_steps:,} updates")  # fmt: skip
         for key, name in WARMUP:
             both = getattr(self.theirs, name), getattr(self.ours, name)
             if name in self.made.params and (self.made.fact(key) or name in self.made.assumed):
@@ -271,7 +292,8 @@ class _Audit:
 
     def _total(self) -> Line:
         fact = self.made.facts["length"][0]
-        updates, wanted = self.ran.get("updates", self.ours.total_steps), self.theirs.total_steps
+        updates = self.ran.get("updates", self.ours.total_steps)
+        wanted = Length.parse(self.made.params["length"]).steps(self.ours.steps_per_epoch)
         epochs = updates / self.ours.steps_per_epoch
         used = f"{updates:,} updates ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
         if updates == wanted and fact.unit == "epochs":
@@ -316,7 +338,8 @@ class _Audit:
     def _augment(self) -> Iterator[Line]:
         planned = [{"name": one.name, **_full(one, "augment")} for one in self.ours.augment]
         used = {str(one["name"]): one for one in self.ran.get("augment", planned)}
-        theirs = {one.name: _full(one, "augment") for one in self.theirs.augment}
+        given = self.theirs.augment if "augment" in self.made.params else ()
+        theirs = {one.name: _full(one, "augment") for one in given}
         facts = {fact.key: fact for fact in self.made.facts.get("augment", [])}
         parts = {key: _part(key, theirs) for key in facts}
         # Steps that stand behind one fact together: "as fb.resnet.torch".
@@ -330,14 +353,16 @@ class _Audit:
             if outcome == "exact" and step in ("resized_crop", "scaled_crop") and key == "aug.crop":
                 outcome, text = "derived", "the side of the data's images stands for the published one"
             yield Line(key, line.published, mine, outcome, text, line.source)
-        for name in sorted(set(used) - set(theirs)):
+        more = sorted(set(used) - set(theirs))
+        for fact in self.made.undecided.get("augment", []):
+            why = f"{self.made.open['augment']}; the study chose it"
+            yield Line(fact.key, fact.says(), ", ".join(more) or "nothing", "unknown", why, sentence(fact))
+        for name in more if "augment" not in self.made.open else ():
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
         yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
 
     def _objective(self) -> Iterator[Line]:
-        for key, name, theirs, ours, fact in audit_objective.values(
-            self.made, self.ours.params, self.ran.get("objective") or {}
-        ):
+        for key, name, theirs, ours, fact in audit_objective.values(self.made, self.ours.params, self.ran):
             yield self._line(key, name, theirs, ours, fact=fact)
 
     def _repeats(self) -> int | None:
@@ -368,7 +393,8 @@ _MIXES = ("mix", "mixup", "cutmix")
 def _part(key: str, theirs: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The step of the recipe that a fact is about, and the parameters of it."""
     step = next(name for name in _STEPS.get(key, _MIXES) if name in theirs)
-    return step, ("",) if (key, step) == ("aug.crop", "crop") else _OPTIONS.get(key, ())
+    applied = key == "aug.crop" and step in ("crop", "scaled_crop")
+    return step, ("",) if applied else _OPTIONS.get(key, ())
 
 
 def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Mapping[str, Any]) -> str:

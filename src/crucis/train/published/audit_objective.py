@@ -18,19 +18,38 @@ def values(made: Translation, ours: Mapping[str, Any], ran: Mapping[str, Any]) -
     """Every parameter of the protocol that the recipe gives, once per fact that it rests on, or once if on none.
 
     Args:
-        ours: the training's parameters, with the protocol's defaults; ran: what the objective said of itself.
+        ours: the training's parameters, with the protocol's defaults; ran: the notes of what ran, with what the
+            objective said of itself and the augmentations of its views.
     """
     leaf = shelf.leaf("train", made.protocol)
     shared = shelf.leaf("train", "supervised").params
+    said_of_it = {**(ran.get("objective") or {}), **_seen(made, ran.get("views") or [])}
     for name, theirs in made.params.items():
         if name not in leaf.params or (name in shared and name != "augment"):
             continue
-        used = ran.get(name, ours.get(name))
+        used = said_of_it.get(name, ours.get(name))
         both = _views(theirs), _views(used)
         facts: list[Fact | None] = [*made.facts.get(name, ())]
         for fact in facts or [None]:
             key = name if fact is None else f"{fact.key} ({name})"
             yield key, name, *both, fact
+
+
+def _seen(made: Translation, views: list[list[dict[str, Any]]]) -> dict[str, list[Choice]]:
+    """The parameters that hold the augmentations of views, as they ran."""
+    names = [name for name in ("augment", "second", "small") if name in made.params]
+    found: dict[str, list[Choice]] = {}
+    for name, steps in zip(names, views, strict=False):
+        derived = {"size"} if name == "small" else set()  # small_size has a line of its own
+        found[name] = [
+            Choice(step["name"], {k: v for k, v in step.items() if k in _own(step["name"]) and k not in derived})
+            for step in steps
+        ]
+    return found
+
+
+def _own(name: str) -> Mapping[str, Any]:
+    return shelf.leaf("augment", name).params if name in shelf.names("augment") else {}
 
 
 def _views(value: Any) -> Any:
@@ -41,7 +60,6 @@ def _views(value: Any) -> Any:
 
 
 def _step(chosen: Choice) -> str:
-    own = shelf.leaf("augment", chosen.name).params if chosen.name in shelf.names("augment") else {}
-    full = {**{name: param.default for name, param in own.items()}, **chosen.params}
+    full = {**{name: param.default for name, param in _own(chosen.name).items()}, **chosen.params}
     given = ", ".join(f"{name} {said(value)}" for name, value in full.items() if value is not None)
     return f"{chosen.name} {given}".strip()

@@ -33,6 +33,9 @@ def augmentation(out: Translation) -> None:
     if steps:
         sized = any(set(step) & {"resized_crop", "scaled_crop"} for step in steps)
         out.put("augment", steps, *used, how=ADAPTED if sized else "")
+    if steps and "augment" in out.open:
+        given = ", ".join(next(iter(step)) for step in steps)
+        out.open["augment"] += f"; the sources give {given} beside it"
     _repeats(out)
 
 
@@ -77,8 +80,9 @@ def _crops(out: Translation) -> Iterator[Step]:
         low, high = (int(part) / int(text.partition(" ")[2]) for part in uniform.groups())
         yield ("aug.crop", "aug.resize_shorter_side"), {"scaled_crop": {"lowest": low, "highest": high}}
     elif sides is not None and crop is not None:
-        out.lack("aug.resize_shorter_side", "the sources leave a choice of several")
-        out.lack("aug.crop", "it is cut from the resized image")
+        why = (f"the shorter side is one of several: {sides} pixels, for a crop of {text.removeprefix('random ')}; as "
+               "scaled_crop, lowest and highest are the ratios of the two")  # fmt: skip
+        out.ask("augment", why, "aug.resize_shorter_side", "aug.crop")
     elif crop is not None or pad is not None:
         out.lack("aug.crop" if crop is not None else "aug.pad", "the trainer has no such crop")
 
@@ -118,6 +122,9 @@ def _colours(out: Translation) -> Iterator[Step]:
             out.outside.append((fact, "timm leaves the colour jitter out beside a policy"))
     elif policies and policies[0] in _FB_RESNET:
         yield from _fb_resnet()
+    elif policies and policies[0].endswith("preprocessing"):
+        why = f"the sources name '{policies[0]}', and no source that is followed says what it does"
+        out.ask("augment", why, "aug.policy")
     elif policies and not policies[0].startswith("none"):
         out.lack("aug.policy", "the trainer has no such policy")
     if made is None and isinstance(jitter, list):

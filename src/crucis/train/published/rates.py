@@ -61,5 +61,5 @@ class Rates:
         return f"{self.steps:,} steps instead of {len(expected):,}"
 
     def _filled(self) -> dict[int, float]:
-        ends = [k for k, _ in self.points[1:]] + [self.steps]
+        ends = [k for k, _ in self.points[1:]] + [self.steps] * bool(self.points)
         return {k: rate for (start, rate), end in zip(self.points, ends, strict=True) for k in range(start, end)}

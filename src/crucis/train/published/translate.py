@@ -24,6 +24,9 @@ TRAINING = frozenset({"optimizer", "batch_size", "lr", "weight_decay", "schedule
 _NETWORK = ("init.", "bn.", "model.", "reg.dropout", "reg.stochastic_depth", "reg.layer_scale", "head.", "image_size")
 #: Values of one variant or figure; which of them is meant, a study says.
 _VARIANTS = ("lr.base_when_", "lr.sqrt_alternative", "lr.fig", "schedule.total.fig")
+#: Beginnings of keys about what follows the training that a recipe is of.
+_LATER = {"ewc.": "of the tasks that follow: the perturbation second_task takes it",
+          "early_stopping.": "of one variant of the training"}  # fmt: skip
 _CLAIM_ONLY = ("schedule.total_", "schedule.chosen_on", "schedule.iterations_per_epoch", "lr.scaling_rule",
                "lr.reference_batch_size", "lr.peak_at_", "lr.rule", "schedule.number_of_decreases",
                "weight_decay.applies_to_in_paper")  # fmt: skip
@@ -39,7 +42,8 @@ class Translation:
         facts: parameter -> the facts that it rests on.
         how: parameter -> the arithmetic that made it from its facts.
         assumed: parameter -> why a value was chosen that no source gives.
-        open: parameter that a study must write -> why.
+        open: parameter that a study must write -> why; undecided: the same -> facts that name it without deciding it.
+            Parts of it that the sources give stand in `params` all the same.
         missing: one sentence per part that the trainer cannot express.
         outside: (fact, why the trainer does not decide it).
     """
@@ -53,6 +57,7 @@ class Translation:
     how: dict[str, str] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
     open: dict[str, str] = field(default_factory=dict)
+    undecided: dict[str, list[Fact]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     outside: list[tuple[Fact, str]] = field(default_factory=list)
     _used: set[str] = field(default_factory=set)
@@ -96,9 +101,10 @@ class Translation:
         self.params[name], self.assumed[name] = value, why
         self.origin[name] = f"recipe: {self.recipe.id}, chosen here: {why}"
 
-    def ask(self, name: str, why: str) -> None:
-        """A parameter that no source gives and that has no obvious value."""
+    def ask(self, name: str, why: str, *keys: str) -> None:
+        """A parameter that no source gives and that has no obvious value; `keys`: facts that name it all the same."""
         self.open[name] = why
+        self.undecided[name] = [fact for fact in map(self.fact, keys) if fact is not None]
 
     def lack(self, key: str, why: str) -> None:
         """A part that the trainer cannot express."""
@@ -129,6 +135,8 @@ def translate(recipe: Recipe, reference: str | None = None) -> Translation:
             )
         elif fact is not None and key.startswith(_VARIANTS):
             out.outside.append((fact, "of one variant of the training"))
+        elif fact is not None and key.startswith(tuple(_LATER)):
+            out.outside.append((fact, next(why for start, why in _LATER.items() if key.startswith(start))))
         elif fact is not None and key.partition(".")[0] in TRAINING and not key.startswith(_CLAIM_ONLY):
             _left_over(out, key, fact)
     return out
