@@ -12,8 +12,11 @@ from torch import nn
 from train_cases import Ctx, Quirky, Ticker, contents, images, job, mlp, run, vectors
 
 from crucis.errors import Divergence, Refusal, Stopped
+from crucis.train import run as training_run
 from crucis.train.cadence import Cadence
+from crucis.train.continuation import continuation
 from crucis.train.fit import fit, result
+from crucis.train.settings import resolve
 
 
 class Wounded(nn.Module):
@@ -388,3 +391,76 @@ def test_weights_of_a_published_checkpoint_are_those_of_its_step(tmp_path):
     one, two = (unpack(ctx.published["three"][1]) for _, ctx in (plain, kept))
     assert set(one) <= set(two) and all(torch.equal(one[name], two[name]) for name in one)
     assert contents(plain[1]) == contents(kept[1])
+
+
+# -- where reactions meet each other and other features -----------------------------------------------------------
+
+
+def test_what_a_return_undoes_is_not_done_at_all(tmp_path):
+    watch = {"batch_loss > 5": "lower_lr", "batch_loss > 6": "restore"}
+    made = job(vectors(), lambda: Persistent(mlp()(), [0], {6}, by=-50.0), watch=watch, schedule="constant", warmup=0)
+    found, _ = run(tmp_path, made)
+    assert [(r["step"], r["did"]) for r in found.reactions] == [(8, "restore")]
+    assert list(found.curve["lr"]) == [0.05, 0.025, 0.025, 0.025]
+
+
+def test_a_validation_loss_that_is_not_finite_after_skipped_steps_only(tmp_path):
+    class Never(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = mlp()()
+
+        def forward(self, x):
+            return self.inner(x) * math.nan
+
+    with pytest.raises(Divergence, match="validation loss") as error:
+        run(tmp_path, job(vectors(), Never, on_not_finite="skip"))
+    assert error.value.last_good is None
+
+
+def test_an_overflow_is_no_norm_that_a_rule_means(tmp_path):
+    params = {"precision": "fp16", "lr": 1e-4, "length": "3 epochs"}
+    for action in ("stop", "skip"):
+        watch = {"grad_norm > 1e6": action}
+        made = job(vectors(), lambda: Loud(mlp()()), watch=watch, **params)
+        found, _ = run(tmp_path / action, made)
+        assert found.steps == 12 and {r["why"] for r in found.reactions} == {"overflow"}
+
+
+class Loud(nn.Module):
+    """Logits so large that the first scaled gradients overflow."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x) * 30
+
+
+def test_memory_that_runs_out_in_an_update_under_a_scale(tmp_path, monkeypatch):
+    build = training_run.build_optimiser
+
+    def once(model, settings):
+        made, left = build(model, settings), [1]
+        step = made.step
+
+        def full_once():
+            if left:
+                left.clear()
+                raise torch.OutOfMemoryError("out of memory")
+            return step()
+
+        made.step = full_once
+        return made
+
+    monkeypatch.setattr(training_run, "build_optimiser", once)
+    found, _ = run(tmp_path, job(vectors(), mlp(), precision="fp16", on_memory="halve_batch"))
+    assert found.steps == 16 and [r["did"] for r in found.reactions] == ["halve_batch"]
+
+
+def test_a_continuation_reacts_to_nothing_because_nobody_would_report_it(tmp_path):
+    data = vectors()
+    settings = resolve({"length": "2 epochs", "batch": 16, "on_not_finite": "skip"}, len(data.train))
+    with pytest.raises(Divergence):
+        continuation(_wounded({3})(), settings, 1, 1, Ctx(tmp_path))(data, steps=6)

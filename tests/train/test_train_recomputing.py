@@ -1,5 +1,7 @@
 """Gradient checkpointing: the bits of the plain run, with dropout, batch norm and buffers of one's own; less memory."""
 
+import copy
+
 import pytest
 import torch
 from test_train_reactions import _interrupted, _same
@@ -116,3 +118,15 @@ def test_a_run_that_computes_twice_resumes_bit_for_bit(tmp_path, stops):
 def test_a_network_without_blocks_is_refused_in_words(tmp_path):
     with pytest.raises(Refusal, match="row of blocks"):
         run(tmp_path, job(vectors(), mlp(), checkpointing=True))
+
+
+def test_a_copy_computes_with_its_own_weights():
+    net = nn.Sequential(*[nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(2)])
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    wanted = net(x)
+    with recomputed(net):
+        copied = copy.deepcopy(net)
+        with torch.no_grad():
+            for value in net.parameters():
+                value.zero_()
+        assert torch.equal(copied(x), wanted)

@@ -181,4 +181,5 @@ def test_who_cannot_be_stacked():
     assert "changing weight decay" in why_not(_jobs([1, 2], weight_decay_end=0.1))
     assert "average" in why_not(_jobs([1, 2], ema=0.9, ema_warmup=True))
     assert "multiple" in why_not(_jobs([1, 2], batch=20))
+    assert "reactions" in why_not(_jobs([1, 2], on_memory="halve_batch"))
     assert "seed" in why_not([*_jobs([1]), *_jobs([2], lr=0.01)])

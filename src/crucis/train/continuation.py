@@ -19,6 +19,7 @@ from .settings import Settings, resolve
 FRESH: Mapping[str, Any] = {
     "schedule": "constant", "warmup": 0.0, "ema": None, "select": None, "patience": None, "head": "shared",
     "watch": {},
+    "on_not_finite": "stop", "on_memory": "stop",
     "warmup_from": None, "warmup_shape": "linear", "rate_every": "step", "weight_decay_end": None,
     "ema_warmup": False, "ema_every": 1, "ema_statistics": False,
 }  # fmt: skip
@@ -92,9 +93,9 @@ def continuation(
     """A trainer that goes on from `model`.
 
     It uses the optimiser, learning rate, batch, weight decay, smoothing, clipping, precision and augmentation of
-    `settings`, with fresh optimiser state, a constant rate, and no running average, selection or early stopping.
-    Resumable through `ctx.scratch`; leaves `model.safetensors` and `curve.npz` in `ctx.out` (from a second call on,
-    `model-2.safetensors` and so on).
+    `settings`, with fresh optimiser state, a constant rate, and no running average, selection, early
+    stopping or reactions (nobody would report them). Resumable through `ctx.scratch`; leaves `model.safetensors` and
+    `curve.npz` in `ctx.out` (from a second call on, `model-2.safetensors` and so on).
 
     Args:
         model: the network; its weights are copied.

@@ -200,12 +200,12 @@ class Keeper:
         found = None
         if run.ranks is None or run.ranks.first:
             found = checkpoint.load(self.folder, lambda text: run.ctx.note("checkpoint_damaged", text=text))
-        if run.ranks:
+        if found is not None and found[1]["identity"] != run.identity:
+            run.ctx.note("checkpoint_foreign", text="the checkpoint is of other settings or hardware; starting again")
+            found = None
+        if run.ranks:  # whether it fits is decided once: the hardware of the ranks may differ
             found = shared_state(run.ranks, found)
         if found is None:
-            return
-        if found[1]["identity"] != run.identity:
-            run.ctx.note("checkpoint_foreign", text="the checkpoint is of other settings or hardware; starting again")
             return
         run.take(*found)
         self.resumed = [*found[1].get("resumed", []), run.position]

@@ -96,7 +96,7 @@ def row(run: Run, step: int) -> None:
     with run.aside("evaluate", step):
         found = evaluate(run)
     if not np.isfinite(found.columns["loss"]):
-        raise Divergence("the validation loss is not finite", step, float(run.folded[-1][0][-1]))
+        raise Divergence("the validation loss is not finite", step, run.last_loss)
     run.found = found
     whole = np.concatenate(run.folded, axis=1)
     losses, *totals = whole[:-1] if run.wants_norm else whole

@@ -119,7 +119,9 @@ class Guard:
                 raise Skipped("loss_not_finite")
             if not_finite and not scaled and not np.isfinite(size):  # under a scale, the scaler sees to it
                 raise Skipped("gradient_not_finite")
-            values = {"batch_loss": loss, "grad_norm": size}
+            values = {"batch_loss": loss}
+            if not scaled or np.isfinite(size):  # an overflow is no norm that a rule could mean
+                values["grad_norm"] = size
             for rule in self.each:
                 if rule.holds(values):
                     raise Skipped(rule.text)
@@ -216,13 +218,12 @@ class Guard:
         Raises:
             Return: a rule asks for it.
         """
-        held, self.holding = set(self.holding), []
-        for rule in self.rules:
-            if not np.any(rule.holds(values)):
-                continue
+        holds = [rule for rule in self.rules if np.any(rule.holds(values))]
+        for rule in holds:  # first, because what else would be done here would be undone by it
             if rule.does("restore"):
-                self.holding = sorted(held)
                 raise Return(rule.text, step)
+        held, self.holding = set(self.holding), []
+        for rule in holds:
             self.holding.append(rule.text)
             if rule.text in held:
                 continue
@@ -288,6 +289,7 @@ class Guard:
             last = trouble.last_good if isinstance(trouble, Divergence) else None
             raise Divergence(f"{text}, after {RETURNS} returns to the last good evaluation", trouble.step, last)
         self.returns += 1
+        self.row = self.overflow_row = 0
         to = self._restore()
         self.cuts.append([to, BACK])
         self.run.retime()

@@ -60,6 +60,8 @@ def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str
     """
     row, before = run.rows[-1], run.rows[:-1]
     values: dict[str, Any] = {name: row[name] for name in EVALUATED if name in row}
+    if norms is not None and run.scaling is not None:  # steps whose gradient overflowed were not made
+        losses, norms = losses[np.isfinite(norms)], norms[np.isfinite(norms)]
     values |= {"batch_loss": losses} | ({} if norms is None else {"grad_norm": norms})
     now = row["train_loss"]
     if before:

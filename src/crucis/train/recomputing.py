@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from types import MethodType
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def recomputed(model: nn.Module) -> Iterator[None]:
         raise Refusal("not_applicable", f"gradient checkpointing works on a row of blocks, and {type(model).__name__} "
                                         "has none; leave 'checkpointing' out")  # fmt: skip
     for _, block in found:
-        _wrap(block)
+        block.forward = MethodType(_forward, block)  # a method, so that a copy computes with weights of its own
     try:
         yield
     finally:
@@ -62,20 +63,16 @@ def recomputed(model: nn.Module) -> Iterator[None]:
             del block.forward
 
 
-def _wrap(block: nn.Module) -> None:
-    plain = block.forward
+def _forward(block: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    plain = MethodType(type(block).forward, block)
+    if not (torch.is_grad_enabled() and block.training):
+        return plain(*args, **kwargs)
+    before: dict[tuple[nn.Module, str], Tensor] = {}
 
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        if not (torch.is_grad_enabled() and block.training):
-            return plain(*args, **kwargs)
-        before: dict[tuple[nn.Module, str], Tensor] = {}
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return _noted(block, before), _as_before(before)
 
-        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return _noted(block, before), _as_before(before)
-
-        return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)
-
-    block.forward = forward
+    return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)
 
 
 @contextmanager

@@ -262,6 +262,12 @@ class Run:
         whole = np.vstack([losses, hits.T] if norms is None else [losses, hits.T, norms])
         self.folded.append(whole if made is None else whole[:, made])
 
+    @property
+    def last_loss(self) -> float | None:
+        """That of the last step made since the evaluation before, or None."""
+        losses = np.concatenate([whole[0] for whole in self.folded])
+        return float(losses[-1]) if losses.size else None
+
     # -- marks ---------------------------------------------------------------------------------------------------
 
     @property
@@ -326,7 +332,7 @@ class Run:
             return
         scores = self.last = self.scores(self.validation)
         if not np.isfinite(scores.loss):
-            raise Divergence("the validation loss is not finite", step, float(self.folded[-1][0][-1]))
+            raise Divergence("the validation loss is not finite", step, self.last_loss)
         whole = np.concatenate(self.folded, axis=1)
         losses, hits = whole[:2]
         self.folded = []

@@ -18,7 +18,8 @@ class Scaling:
     """The scaler of a run. `scales`: per step since it was last read, the new scale after an overflow, or None."""
 
     def __init__(self, device: str) -> None:
-        self.scaler = torch.amp.GradScaler(torch.device(device).type)
+        self._kind = torch.device(device).type
+        self.scaler = torch.amp.GradScaler(self._kind)
         self.scales: list[float | None] = []
 
     def backward(self, loss: Tensor) -> None:
@@ -40,5 +41,6 @@ class Scaling:
         return dict(self.scaler.state_dict())
 
     def take(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state. A new scaler, because a step that was broken off leaves its mark on the old one."""
+        self.scaler = torch.amp.GradScaler(self._kind)
         self.scaler.load_state_dict(state)

@@ -67,7 +67,10 @@ def why_not(jobs: Sequence[Job]) -> str | None:
         ),
         f"batches must be a multiple of {LINE}": settings.batch % LINE != 0,
         "reactions and rules are decided run by run": (
-            settings.on_not_finite != "stop" or bool(settings.watch) or any(job.tell for job in jobs)
+            settings.on_not_finite != "stop"
+            or settings.on_memory != "stop"
+            or bool(settings.watch)
+            or any(job.tell for job in jobs)
         ),
         "networks whose passes are computed twice are not stacked": settings.checkpointing,
         "schedules that go on at evaluations are of one run": settings.adapting() is not None,
