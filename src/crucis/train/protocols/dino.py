@@ -167,8 +167,7 @@ def train(
         small_size: their side as a share of the image's, rounded to whole patches.
 
     Returns:
-        Values of the columns above; files `model.safetensors` (the teacher),
-        `heads.safetensors` (what was trained beside it) and `curve.npz`.
+        Columns as above; files `model.safetensors` (the teacher), `heads.safetensors` (what is beside it), `curve.npz`.
 
     Raises:
         SettingsError: parameters that do not fit together, or data that are no images.
