@@ -404,11 +404,28 @@ def test_the_seal_is_broken_once_in_both_ledgers(
     assert [item.outcome for item in found.items] == [ledger, once]
 
 
-def test_a_replication_of_nothing_is_one_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("gate", "codes"),
+    [
+        ("{gate: replication, of: null, reported: 91.25%, source: table 6}", ["no-value"]),
+        ("{gate: replication, of: model.accuracy, reported: null, source: table 6}", ["no-value"]),
+        ("{gate: archive, of: null, licence: MIT, cite: ./CITATION.cff}", ["no-value"]),
+    ],
+)
+def test_a_gate_on_nothing_is_one_fault(tmp_path: Path, gate: str, codes: list[str]) -> None:
+    path = tmp_path / "g.yaml"
+    text = f"study: g\nstages:\n  model: {{train: supervised, net: mlp, data: digits}}\ngates:\n  again: {gate}\n"
+    path.write_text(text, encoding="utf-8")
+    (tmp_path / "CITATION.cff").write_text("cff-version: 1.2.0\n", encoding="utf-8")
+    assert [fault.code for fault in check_study(str(path))[1]] == codes
+
+
+@pytest.mark.parametrize("what", ["review: []", "review: null", "of: null", "ablation: null"])
+def test_a_method_without_a_part_of_its_text_is_told_and_nothing_breaks(tmp_path: Path, what: str) -> None:
     path = tmp_path / "g.yaml"
     path.write_text(
         "study: g\nstages:\n  model: {train: supervised, net: mlp, data: digits}\n"
-        "gates:\n  again: {gate: replication, of: null, reported: 91.25%, source: table 6}\n",
+        f"gates:\n  again: {{gate: method, card: ./card.md, guide: ./README.md, {what}}}\n",
         encoding="utf-8",
     )
-    assert [fault.code for fault in check_study(str(path))[1]] == ["no-value"]
+    assert check_study(str(path))[1]

@@ -298,6 +298,6 @@ def test_a_contiguous_state_beside_channels_last_weights_would_train_other_weigh
 
     made = _made(optimiser="adamw")
     whole = run(tmp_path / "whole", made)
-    monkeypatch.setattr(module, "_beside", lambda param, value, fused: value.clone())
+    monkeypatch.setattr(module, "beside", lambda param, value, fused: value.clone())
     again = _interrupted(tmp_path / "cut", made, [5])
     assert contents(whole[1])["model.safetensors"] != contents(again[1])["model.safetensors"]

@@ -9,6 +9,7 @@ from typing import Any
 from .axes import axes_of, inputs, stage_leaves
 from .coverage import Coverage
 from .filters import MAX_SEEDS
+from .gates.tables import PARAMETERS
 from .spec import Analysis, Binary, Call, Column, Gate, Ref, Stage, Study, Unary
 from .tree import Reading
 
@@ -135,8 +136,10 @@ def closed(study: Study, reading: Reading) -> Study:
 
 
 def _gate_rests(gate: Gate, broken: set[str]) -> bool:
+    if any(gate.params.get(name) is None for name, (_, default) in PARAMETERS[gate.kind].items() if default is ...):
+        return True  # what is required and cannot be read was told where it stands
     if gate.kind == "replication":
-        return gate.params["of"] is None or _rests([gate.params["of"]], broken)  # None: told where it stands
+        return _rests([gate.params["of"]], broken)
     if gate.kind == "method":
         refs = [ref for ref, _, _ in gate.params["review"]]
         return bool({gate.params["of"], gate.params["ablation"]} & broken) or _rests(refs, broken)
