@@ -1,4 +1,8 @@
-"""The failure table of the engine's specification, row by row. The number in a test's name is the row's."""
+"""The failure table of the engine's specification, row by row. The number in a test's name is the row's.
+
+Rows that other rooms hold: 2, 30 and 38 in tests/train/test_train_resume.py, 27 in tests/laws, 28 in tests/study and
+tests/stats, 32 in tests/endtoend/test_endtoend_ranks.py, 37 in tests/study/test_study_bundle_attacks.py.
+"""
 
 from __future__ import annotations
 
@@ -79,11 +83,6 @@ def test_row_01_killed_at_any_point_of_a_commit(tmp_path):
         assert len(sweep.tmp) == (0 if record else 1)
         assert list((root / "tmp").iterdir()) == []
     assert True in states and False in states
-
-
-@pytest.mark.skip(reason="checkpoint files are written by the trainer; its tests cut saving at every point")
-def test_row_02_killed_at_any_point_of_a_checkpoint_save():
-    """Row 25 and the kill campaign resume from toy checkpoints at engine level."""
 
 
 def test_row_03_worker_dies_by_signal(store, tmp_path):
@@ -611,16 +610,6 @@ def test_row_26_code_is_kept_as_it_was_when_planned(store):
             store.code({bad: b""})
 
 
-@pytest.mark.skip(reason="revisions of built-in leaves are held by tests/laws")
-def test_row_27_built_in_code_changed_without_its_revision():
-    """See tests/laws/test_laws_revisions.py."""
-
-
-@pytest.mark.skip(reason="incomplete contrasts belong to study and stats")
-def test_row_28_some_cells_of_a_contrast_failed():
-    """Rows 18 and 20 show the engine's half: failed, blocked and refused steps are listed."""
-
-
 def test_row_29_same_key_other_content(store):
     this = step("clock")
     first = commit(store, this, Result(values={"x": 1.0}))
@@ -633,11 +622,6 @@ def test_row_29_same_key_other_content(store):
     elsewhere = {**machine.plain_numerics(), "machine": "other"}
     commit(store, this, Result(values={"x": 3.0}), numerics=elsewhere)
     assert len(store.failures(this.key)) == 1  # other hardware may differ
-
-
-@pytest.mark.skip(reason="whether a checkpoint fits the hardware is judged by the trainer")
-def test_row_30_resume_on_other_hardware():
-    """Replay on other hardware, which is the engine's, is tested with the checkpoints as records."""
 
 
 # --- batches, fork server, journal -----------------------------------------------------------------------------
@@ -668,11 +652,6 @@ def test_row_31_a_batch_that_raises_runs_one_by_one(store):
     outcome = go(steps, store, workers=1, stack=lambda each: 16)
     assert outcome.done == 3
     assert [store.read(each.key).values["company"] for each in steps] == [1.0] * 3
-
-
-@pytest.mark.skip(reason="data-parallel steps come with later work")
-def test_row_32_dead_rank_or_unequal_stop_in_data_parallel():
-    """Not due yet."""
 
 
 def test_row_33_a_preload_that_fails(store, tmp_path, monkeypatch):
@@ -734,16 +713,6 @@ def test_row_36_a_plan_written_during_a_sweep(store):
     assert sweep.records == [old.key]
     assert not store.has(old.key) and store.has(used.key) and store.has(fresh.key)
     assert run_inline(plan, store, RUNNER).done == 1
-
-
-@pytest.mark.skip(reason="in tests/study/test_study_bundle_attacks.py and tests/cli/test_cli_bundles.py")
-def test_row_37_hostile_bundle():
-    """A study's archive is no matter of the engine alone."""
-
-
-@pytest.mark.skip(reason="weights are written by nets/weights; its tests hold ties and strides")
-def test_row_38_tied_and_channels_last_weights():
-    """The engine copies files byte for byte."""
 
 
 def test_row_39_canonical_form():

@@ -72,9 +72,6 @@ def test_memory_without_trials_says_how_to_measure(tmp_path):
     assert "without --quick" in found.action and "failed" not in names(d.found(session))
 
 
-WEIGHED = ("accumulate", "precision", "batch", "checkpointing")
-
-
 def test_memory_options_are_those_that_the_trainer_has_and_the_first_that_fits_is_named(tmp_path, monkeypatch):
     from crucis.study import pilot
 
@@ -83,7 +80,8 @@ def test_memory_options_are_those_that_the_trainer_has_and_the_first_that_fits_i
 
     def weigh(step, store):
         params = step.spec["params"]
-        seen.append({name: params[name] for name in WEIGHED if name in params})
+        weighed = ("accumulate", "precision", "batch", "checkpointing")
+        seen.append({name: params[name] for name in weighed if name in params})
         peak = 900 - 100 * params.get("accumulate", 1) - 300 * (params.get("precision") == "bf16")
         return peak, "", 0
 
