@@ -11,8 +11,8 @@ False alarms, at the level 0.05:
 
 Power: the true coefficient at which a plan announces 80 % is put in, and significant draws are counted; for the gain in
 prediction the share that topology explains of what size leaves. Every share stands with its 95 % interval (Clopper and
-Pearson 1934), and `kept` says whether the interval reaches to the promise: at most 0.06 for false alarms, within 5
-points for power. `--write` keeps the table in results/persist_power.json. About five minutes of one core.
+Pearson 1934). `kept`: the share of false alarms is at most 0.06; the interval of a power reaches to within 5 points of
+what was announced. `--write` keeps the table in results/persist_power.json. About five minutes of one core.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def correlated(stream: np.random.Generator, n: int, kind: str, true: float, edge
 
 def row(what: str, n: int, hits: int, draws: int, promise: float, alarm: bool) -> dict:
     low, high = interval(hits, draws)
-    kept = low <= promise if alarm else low - NEAR <= promise <= high + NEAR
+    kept = hits / draws <= promise if alarm else low - NEAR <= promise <= high + NEAR
     return {"what": what, "n": n, "draws": draws, "share": hits / draws, "low": low, "high": high,
             "promise": promise, "kept": kept}  # fmt: skip
 

@@ -60,7 +60,8 @@ def audit_study(session: Session, name: str | None = None) -> list[Audited]:
 
 
 def _audited(session: Session, name: str | None = None) -> Iterator[tuple[Node, str, bool, tuple[Line, ...]]]:
-    """Every training with a published recipe: its node, the recipe, whether it ran, the lines of the audit."""
+    """Every training with a published recipe: its node, the recipe, whether a record tells what ran (that of
+    a training that diverged does not), the lines of the audit."""
     for node in session.plan.by_key.values():
         if not node.spec["kind"].startswith("train/"):
             continue
@@ -68,7 +69,8 @@ def _audited(session: Session, name: str | None = None) -> Iterator[tuple[Node, 
         made = recipes.translated(chosen) if chosen else None
         if made is not None and chosen is not None:
             record = session.store.read(node.key) if session.store.has(node.key) else None
-            yield node, chosen, record is not None, tuple(audit(made, _training(session, node, record)))
+            training = _training(session, node, record)
+            yield node, chosen, training.ran is not None, tuple(audit(made, training))
 
 
 def pages(session: Session) -> tuple[c.Audit, ...]:
@@ -81,7 +83,7 @@ def pages(session: Session) -> tuple[c.Audit, ...]:
         places = dict.fromkeys(" ".join([n.instance.stage, *n.instance.cell.values()]) for n in nodes)
         where = ", ".join(list(places)[:_PLACES]) + (f" and {len(places) - _PLACES} more" * (len(places) > _PLACES))
         one = len(nodes) == 1
-        how = ("as it ran" if one else "as they ran") if ran else "as planned, not yet run"
+        how = ("as it ran" if one else "as they ran") if ran else "as planned (no record tells what ran)"
         says = f"{len(nodes)} training{'' if one else 's'}, {how}:"
         deviates, adapted = (any(line.outcome == word for line in lines) for word in ("deviates", "adapted"))
         columns = tuple(c.Column(name, says=text) for name, text in _COLUMNS.items())
