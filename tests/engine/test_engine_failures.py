@@ -675,8 +675,7 @@ def test_row_34_a_flood_of_output(store):
     assert go([this], store).exit_code == 0
     logs = [path for path in (store.path / "journal").iterdir() if ".log" in path.name]
     assert sum(path.stat().st_size for path in logs) < 12 << 20
-    rotated = any(path.name.endswith(".log.1") for path in logs)
-    assert rotated or sum(path.stat().st_size for path in logs) < 8 << 20  # below the size at which a log is turned
+    assert any(path.name.endswith(".log.1") for path in logs)  # however fast it came
     lines = [line for line in Tail(str(store.path / "journal")).poll() if line["k"] == this.key[:12]]
     assert len(lines) < 5000 and lines[-1]["e"] == "end" and lines[-1]["dropped"] > 50_000
 

@@ -50,7 +50,8 @@ class Hand:
         try:
             with open(self.log, "rb") as file:  # noqa: PTH123
                 size = file.seek(0, os.SEEK_END)
-                file.seek(min(size, max(self.log_at, size - 64_000)))
+                since = self.log_at if self.log_at <= size else 0  # a smaller file was begun anew in between
+                file.seek(max(since, size - 64_000))
                 text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""

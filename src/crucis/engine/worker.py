@@ -123,10 +123,11 @@ class Worker:
             if message is None:
                 break
             messages = execute(self.desk, self.bench, [Order.unpack(data) for data in message["orders"]])
+            self.desk.journal.flush()  # before the end is known: once it is, nobody waits for this process
+            self.rotate_log()
             for answer in messages[:-1]:
                 self.tell(answer)
             self.tell({**messages[-1], "idle": True, "retire": self.spent(messages), "log_at": _size(self.log)})
-            self.desk.journal.tick()
         self.desk.journal.close()
 
     def spent(self, messages: list[dict[str, Any]]) -> bool:
