@@ -338,6 +338,10 @@ class Store:
         """All lines of a ledger in the order of writing."""
         return archive.lines(self.path, name)
 
+    def ledgers(self, prefix: str) -> list[str]:
+        """The names of all ledgers that begin so."""
+        return archive.ledgers(self.path, prefix)
+
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """Names of what differs between two bodies of one key: outcome, values, files."""

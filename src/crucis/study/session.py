@@ -14,7 +14,7 @@ from ..canon import digest
 from ..engine.arrivals import imported
 from ..engine.store import Store
 from ..errors import CrucisError
-from . import hunting, registry
+from . import asking, hunting, registry
 from .load import load_study
 from .plan import Circumstance, Plan, make_plan
 from .spec import Study
@@ -168,6 +168,7 @@ def _round(
     plan.code.keep(session.store.path / "code")
     registry.register(plan, session.store)
     remember(session)
+    asking.note(session)
     predictor = Predictor(plan, session.store)
     environment = codestate.described(session.study.folder, session.store)
     if session.circumstance.together:
