@@ -33,7 +33,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -69,7 +69,7 @@ class Problem:
 def descent(seen: Seen, start: Array, momentum: float = 0.0, *, form: str = "heavy ball") -> Descent:
     """Descent with momentum in one of three forms, always from the same start."""
 
-    def descend(rates: list[float], watch: Watch) -> list[float]:
+    def descend(rates: Sequence[float], watch: Watch) -> list[float]:
         weights, velocity, losses = start.copy(), np.zeros_like(start), []
         with np.errstate(all="ignore"):
             for k, rate in enumerate(rates):

@@ -225,3 +225,25 @@ seeds: 1
     assert len(trials) == 2 and all(one["ran"] for one in found)
     adapted = [line["text"] for one in trials for line in one["lines"] if line["outcome"] == "adapted"]
     assert adapted and all(text.endswith("a search") for text in adapted)
+
+
+OWN = """
+def train(job, ctx, *, length: str = "3 epochs", batch: int = 32, lr: float = 0.1PARAMETERS):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameters", "recipe", "lost"),
+    [("", "sgd-cosine", None),  # what it sets is the default of the trainer
+     ("", "adamw-cosine", "no parameter for optimiser, weight_decay of the recipe adamw-cosine"),
+     (', optimiser: str = "sgd", weight_decay: float = 0.0', "adamw-cosine", None),
+     ("", "resnet-cifar", "weight_decay, decay_on, schedule, warmup, augment of the recipe")],
+)  # fmt: skip
+def test_what_an_own_protocol_would_pass_over_of_a_recipe_is_a_fault(tmp_path, parameters, recipe, lost):
+    path = study(tmp_path, recipe)
+    path.write_text(path.read_text(encoding="utf-8").replace("train: supervised", "train: ./own.py"), encoding="utf-8")
+    (tmp_path / "own.py").write_text(OWN.replace("PARAMETERS", parameters), encoding="utf-8")
+    faults = [fault for fault in check_study(str(path))[1] if not fault.note]
+    assert [fault.path for fault in faults] == ["stages.model.recipe"] * (lost is not None), list(map(str, faults))
+    assert lost is None or lost in faults[0].text

@@ -23,6 +23,8 @@ def filled(bound: Bound) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]
     params, origin = written, dict.fromkeys(written, "written")
     if "recipe" in given:
         params, origin = recipes.with_recipe(given["recipe"], written)
+        if text := unheard(bound.leaf, given["recipe"], params):
+            raise SettingsError("recipe", text)
         params = {name: _typed(bound.leaf, name, value) for name, value in params.items()}
     return params, origin, {**_defaults(shelf.leaf("train", "supervised")), **_defaults(bound.leaf), **params}
 
@@ -33,6 +35,25 @@ def contradictions(bound: Bound) -> tuple[SettingsError, ...]:
         return settings.contradictions(filled(bound)[2])
     except SettingsError:
         return ()  # a recipe's own, which is told where it stands, or a value that only the plan refuses
+
+
+def unheard(leaf: shelf.Leaf, recipe: str, params: Mapping[str, Any]) -> str | None:
+    """What a recipe says and a user's own protocol has no parameter for, in a sentence; None if it takes everything.
+    What is the default of `supervised` need not be said."""
+    usual = settings.defaults()
+    lost = [recipes.as_written(name) for name in params if name not in leaf.params and params[name] != usual.get(name)]
+    if not lost:
+        return None
+    return (f"'{leaf.name}' has no parameter for {', '.join(lost)} of the recipe {recipe}, which would be passed over. "
+            "Declare what it should follow behind '*,', or leave out the recipe")  # fmt: skip
+
+
+def passed_over(leaf: shelf.Leaf, recipe: str, written: Mapping[str, Any]) -> str | None:
+    """As `unheard`, for a recipe beside what is written; None if the recipe has another fault, which is told first."""
+    try:
+        return unheard(leaf, recipe, recipes.with_recipe(recipe, written)[0])
+    except SettingsError:
+        return None
 
 
 def _defaults(leaf: shelf.Leaf) -> dict[str, Any]:

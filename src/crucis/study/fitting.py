@@ -15,7 +15,7 @@ from .binding import GRAMMAR, BindingError, bind, grammar_value, level_value, su
 from .coverage import Cell, Coverage
 from .distributions import chosen_value, examples, fill, parameters, picked, replaced
 from .entries import report, unknown_key
-from .filling import contradictions
+from .filling import contradictions, passed_over
 from .leaves import WRITTEN
 from .levels import Levels
 from .scalars import show
@@ -213,6 +213,8 @@ class Fitting:
                     self.reading.fault("not-a-choice", path, other)
                 elif asked:
                     self.reading.fault("missing-parameter", path, f"{asked}.")
+                elif key == "recipe" and value is not BAD and (lost := passed_over(leaf, value, {})):
+                    self.reading.fault("unknown-parameter", path, f"{lost}.")
             else:
                 converter.value(leaf.params[name], value)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
