@@ -24,8 +24,8 @@ def run(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
     store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", fast: bool = False,
     ranks: int = 1, only: Mapping[str, str | Sequence[str]] = MappingProxyType({}), stages: Sequence[str] = (),
-    workers: int | None = None, again: Sequence[str] = (), profile: bool = False, stall: float = 900,
-    track: Sequence[str] = (), track_models: bool = False,
+    workers: int | None = None, again: Sequence[str] = (), profile: bool = False, weights: bool = False,
+    stall: float = 900, track: Sequence[str] = (), track_models: bool = False,
 ) -> Path:  # fmt: skip
     """Run a study to its report and return the page's path: all that `crucis run` does, without its progress.
 
@@ -44,6 +44,7 @@ def run(
         workers: worker processes; default one per core.
         again: keys (or their beginnings) of failed steps to try again, or `"failed"` for all.
         profile: note where the time of each training goes; changes no key.
+        weights: also make weights again that `crucis gc --weights` gave up.
         stall: seconds of silence that end a worker.
         track: trackers to write to while it runs, as `--track` names them (`"mlflow"`, `"tensorboard=DIR"`); none:
             those of the user's setting `CRUCIS_TRACK`. One that cannot be written to its end is a RuntimeWarning.
@@ -60,7 +61,7 @@ def run(
 
     session = sessions.open_session(
         source, preset=preset, sets=sets, yes=yes, store=store, data=data, device=device,
-        determinism="fast" if fast else "strict", ranks=ranks, profile=profile,
+        determinism="fast" if fast else "strict", ranks=ranks, profile=profile, weights=weights,
     )  # fmt: skip
     chosen, cells = parts.part(session.study, stages, only)
     parts.check_means(session, workers=workers, ranks=ranks, device=device)

@@ -33,6 +33,7 @@ def opened(a: argparse.Namespace) -> Session:
         a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
         device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
         ranks=_ranks(a), together=by_torchrun(os.environ) is not None, profile=getattr(a, "profile", False),
+        weights=getattr(a, "weights", False),
     )  # fmt: skip
 
 

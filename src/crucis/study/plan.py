@@ -45,7 +45,8 @@ class PlanError(CrucisError):
 @dataclass(frozen=True)
 class Circumstance:
     """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed, how many
-    ranks train each network (which a key does contain), and whether this process is one of them."""
+    ranks train each network (which a key does contain), and whether this process is one of them; whether weights that
+    were given up are made again."""
 
     data_root: Path | None = None
     device: str = "auto"
@@ -54,6 +55,7 @@ class Circumstance:
     ranks: int = 1
     together: bool = False
     profile: bool = False
+    weights: bool = False
 
 
 @dataclass
@@ -140,6 +142,10 @@ class Plan:
             hints["unsealed"] = True
         if told:
             hints["tell"] = told
+        if self.circumstance.weights:
+            hints["weights"] = True
+        if node.spec["kind"].partition("/")[0] == "search":
+            hints["values_only"] = True
         return Step(
             key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,
             publishes=tuple(sorted(set(node.marks.values()))), label=node.label, hints=hints,
