@@ -9,7 +9,7 @@ one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONP
 keeps the table in results/landscape.json.
 
 Below each network: where the time of the fused forward pass goes, layer by layer, and how near to the peak each
-convolution comes there and by itself, repeated with its input in cache.
+convolution (with the pooling that it takes along) comes there and by itself, repeated with its input in cache.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from crucis import streams
+from crucis.measure.convolutions import Fused
 from crucis.measure.directions import draw
-from crucis.measure.fusing import Fused
+from crucis.measure.stem import Stem
 from crucis.measure.surface import Surface
 from crucis.nets import convnet, resnet_cifar
 
@@ -127,11 +128,12 @@ class Timed(fx.Interpreter):
         return out
 
 
-def alone(part: Fused, shape: torch.Size) -> float:
+def alone(part: Fused | Stem) -> float:
     """CPU seconds per image of one convolution by itself, its input in cache, at the best of some batch sizes."""
     best = float("inf")
     for batch in (16, 32, 64, 128):
-        x = torch.randn(batch, *shape[1:]).to(memory_format=torch.channels_last)
+        x = torch.randn(batch, *part.inside).to(memory_format=torch.channels_last)
+        x = part.cut(x) if isinstance(part, Stem) else x
         for _ in range(8):
             start = time.process_time()
             for _ in range(4):
@@ -148,11 +150,11 @@ def layers(net: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int, repeats
     assert isinstance(fused, fx.GraphModule)
     timed = Timed(fused)
     with torch.no_grad():
-        for part in x.split(batch):
+        for part, _ in surface.runs:
             timed.run(part)
         timed.seconds.clear()
         for _ in range(repeats):
-            for part in x.split(batch):
+            for part, _ in surface.runs:
                 timed.run(part)
         whole, rows = sum(timed.seconds.values()), {}
         for node, seconds in timed.seconds.items():
@@ -160,11 +162,11 @@ def layers(net: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int, repeats
             if node.op == "call_module":
                 part = fused.get_submodule(str(node.target))
                 label = type(part).__name__
-            if isinstance(part, Fused):
-                inside, out = timed.shapes[node.args[0]], timed.shapes[node]
-                label = f"{inside[1]}x{inside[2]} to {out[1]}x{out[2]}"
-                flops = 2.0 * part.filters.numel() * out[2] * out[3]
-                least = alone(part, inside) if label not in rows else rows[label]["alone"]
+            if isinstance(part, (Fused, Stem)):
+                inside, side, out = part.inside, part.area[0], timed.shapes[node]
+                label = f"{inside[0]}x{inside[1]} to {out[1]}x{side}" + (" pooled" if out[2] < side else "")
+                flops = 2.0 * part.filters.numel() * part.area[0] * part.area[1]
+                least = alone(part) if label not in rows else rows[label]["alone"]
             row = rows.setdefault(label, {"layer": label, "count": 0, "seconds": 0.0, "flops": 0.0, "alone": least})
             row["count"], row["seconds"], row["flops"] = (
                 row["count"] + 1,

@@ -40,6 +40,7 @@ class Surface:
         folded: how many layers are folded.
         path: which forward pass runs, in words for a record.
         network: what runs.
+        runs: the batches with which it runs.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class Surface:
             self._targets = exact
         self._fusion = Fusion(net)
         if fusing and batch_norm == "frozen" and precision == "fp32":
-            self._fusion = fuse(net, self._parts[0][0], self._targets)
+            self._fusion = fuse(net, [x for x, _ in self._parts], self._targets)
         self.path, self.network = self._fusion.told, self._fusion.net
+        self.runs = [(self._fusion.inputs(x), y) for x, y in self._parts]
 
     def plane(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Plane:
         """The plane theta + a first + b second."""
@@ -99,7 +101,7 @@ class Surface:
         with borrowed(derive(0, "measure", "surface")):
             if self._policy == "recalibrated":
                 self._recalibrate()
-            value = losses(self._fusion.net, self._parts)[0]
+            value = losses(self._fusion.net, self.runs)[0]
             if self._fusion.parts and not math.isfinite(value):
                 with borrowed(derive(0, "measure", "surface")):
                     value = losses(self._net, self._parts)[0]

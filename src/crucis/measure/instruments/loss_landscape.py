@@ -56,7 +56,7 @@ from ..looks import Look, around, through
 from ..slices import over_slices
 from ..specimen import Specimen
 
-REVISION = 2
+REVISION = 3
 RANDOM = True
 COLUMNS = {
     "centre": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
