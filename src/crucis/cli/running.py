@@ -102,7 +102,9 @@ def _run(
         check_device(a.device)
     if a.workers is not None and a.workers < 1:
         raise CrucisError(f"--workers {a.workers}: at least one worker is needed")
-    for warning in session.plan.code.warnings:
+    from ..study.halves import remarks
+
+    for warning in [*session.plan.code.warnings, *remarks(session.plan.part(stages, cells), a.device)]:
         print(f"note: {warning}", file=sys.stderr)
     targets = tracking.wanted(a, session)
     if targets:
