@@ -324,6 +324,35 @@ def test_layers_against_convolution_in_float64(shape: tuple[int, ...], relu: boo
             torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
             layers[0].safe = True  # type: ignore[assignment]
             assert torch.equal(layers[0](x, other), found)
+            layers[0].over, kept = True, other.clone()  # type: ignore[assignment]
+            last = other.contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(layers[0](x, last), found, rtol=1e-6, atol=1e-6)
+            assert last.data_ptr() == layers[0](x, last).data_ptr()
+            assert torch.equal(other, kept)
+
+
+class Longer(Block):
+    """A map that is added twice: only the last addition may be written over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.three, self.four = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+
+    def between(self, h: torch.Tensor) -> torch.Tensor:
+        g = functional.relu(self.two(h))
+        first = functional.relu(self.three(g) + h)
+        return functional.relu(self.four(first) + h)
+
+
+@pytest.mark.parametrize(
+    ("kind", "want"),
+    [(Longer, [False, False, True]), (Block, [False]), (Moved, []), (Broadcast, [False]), (Twice, [False])],
+)
+def test_what_is_read_again_is_not_written_over(kind: type[nn.Module], want: list[bool]) -> None:
+    net = settled(kind)
+    made, plain = surface(net), surface(net, fusing=False)
+    assert [part.over for part in made.network.modules() if isinstance(part, Fused)] == want
+    assert values(made) == pytest.approx(values(plain), rel=1e-6)
 
 
 def test_images_are_cut_only_while_patches_fit_into_memory() -> None:

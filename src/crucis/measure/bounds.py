@@ -56,6 +56,11 @@ def follow(
             elif type(module) in _SHRINKS or getattr(module, "shrinks", False):
                 out[node] = sources[0]
         elif len(sources) == 1 and node.op == "call_function":
-            zeros = node.target is functional.pad and len(node.args) == 2 and not node.kwargs
-            out[node] = sources[0] if zeros or node.target in _PASSES else math.inf
+            known = node.target in _PASSES or (node.target is functional.pad and _with_zeros(node))
+            out[node] = sources[0] if known else math.inf
     return out
+
+
+def _with_zeros(pad: fx.Node) -> bool:
+    value = pad.args[3] if len(pad.args) > 3 else pad.kwargs.get("value")
+    return value in (None, 0)

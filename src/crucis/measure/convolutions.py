@@ -23,12 +23,14 @@ class Fused(nn.Module):
     Attributes:
         inside: shape (C, H, W) of an input.
         area: height and width of its map, before it is pooled.
+        over: whether the result may be written over what is added, which nobody reads afterwards.
         safe: whether nothing here can overflow, so that oneDNN's ReLU may follow an addition; `Fusion.pack` sets it.
     """
 
     def __init__(self, conv: nn.Conv2d, relu: bool, size: tuple[int, ...], halves: bool = False) -> None:
         super().__init__()
-        self._conv, self._relu, self._size, self._halves, self.safe = conv, relu, list(size), halves, False
+        self._conv, self._relu, self._size, self._halves = conv, relu, list(size), halves
+        self.over = self.safe = False
         self._pairs = _in_pairs(conv, size)
         stride = [1, 2] if self._pairs else list(conv.stride)
         self._shape = (list(conv.padding), stride, list(conv.dilation), conv.groups)
@@ -70,7 +72,11 @@ class Fused(nn.Module):
         other = other.contiguous(memory_format=torch.channels_last)
         other = _together(other) if self._pairs else other
         after = "relu" if self._relu and self.safe else None
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(x, other, *self._given, "add", 1.0, after, [], "")
+        if self.over:
+            into: Any = torch.ops.mkldnn._convolution_pointwise_.binary
+            out: Tensor = into(other, x, *self._given, "add", 1.0, after, [], "")
+        else:
+            out = torch.ops.mkldnn._convolution_pointwise.binary(x, other, *self._given, "add", 1.0, after, [], "")
         out = out.relu_() if self._relu and not after else out
         return _apart(out) if self._pairs else out
 

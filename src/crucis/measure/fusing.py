@@ -165,7 +165,9 @@ def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch:
         last = pool if halves and pool is not None else last
         size = (batch, *sizes[source][1:])
         first = source.op == "placeholder" and len(source.users) == 1 and other is None and suits(conv, size, images)
-        part = Stem(conv, takes, halves, size) if first else Fused(conv, takes, size, halves)
+        part: Fused | Stem = Stem(conv, takes, halves, size) if first else Fused(conv, takes, size, halves)
+        if isinstance(part, Fused) and other is not None and other is not source:
+            part.over = _read_last(made, other, summed)
         made.add_submodule(name := f"fused_{len(parts)}", part)
         with made.graph.inserting_before(last):
             new = made.graph.call_module(name, (source,) if other is None else (source, other))
@@ -178,6 +180,19 @@ def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch:
     made.graph.lint()
     made.recompile()
     return Fusion(made, parts, f"fused: {len(parts)} convolutions")
+
+
+def _read_last(made: fx.GraphModule, node: fx.Node, reader: fx.Node | None) -> bool:
+    """Whether `node` is a convolution's own map that only convolutions read, `reader` the last of them."""
+    order = {each: index for index, each in enumerate(made.graph.nodes)}
+    others = [user for user in node.users if user is not reader]
+    fused = (Fused, Stem)
+    return (
+        reader is not None
+        and all(each.op == "call_module" for each in (node, *others))
+        and all(isinstance(made.get_submodule(str(each.target)), fused) for each in (node, *others))
+        and all(order[user] < order[reader] for user in others)
+    )
 
 
 def _drop_identities(made: fx.GraphModule) -> None:
