@@ -1,11 +1,11 @@
 """Cost of one point of a landscape: ours, ours in bfloat16, without folding, a plain loop, and PyPI `loss-landscapes`.
 
-    python benchmarks/landscape.py [--images 256] [--points 9] [--repeats 5] [--batch 32] [--write]
+    python benchmarks/landscape.py [--images 256] [--points 9] [--repeats 5] [--batch 128] [--write]
 
 CPU seconds per point, one thread, in turn, median over repeats; rows that are not installed are left out and said so.
 "of peak" is the network's floating-point operations per second as a share of what a large float32 matrix product
-reaches in the same run. bfloat16 pays on processors with matrix instructions for it; the first line says whether this
-one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough. `--write`
+reaches just before and after. bfloat16 pays on processors with matrix instructions for it; the first line says whether
+this one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough. `--write`
 keeps the table in results/landscape.json.
 
 Below each network: where the time of the fused forward pass goes, layer by layer, and how near to the peak each
@@ -229,7 +229,7 @@ def measured(rows: dict[str, Callable[[], float]], points: int, repeats: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 64)):
+    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 128)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
@@ -260,7 +260,10 @@ def main() -> None:
         }
         size = sum(p.numel() for p in net.parameters())
         print(f"{name}: {size:,} parameters, {flops / args.images / 1e6:.0f} MFLOP an image, {args.images} images")
+        most = peak()
         costs = measured({label: sample for label, sample in rows.items() if sample}, args.points, args.repeats)
+        most = max(most, peak())
+        print(f"  a large float32 matrix product before and after: {most / 1e9:.0f} GFLOP/s")
         table = {}
         for label in rows:
             if label not in costs:
@@ -276,7 +279,8 @@ def main() -> None:
             print(f"    {row['count']:2d} x {row['layer']:18s} {row['us_per_image']:7.1f} us an image "
                   f"{row['share']:5.0%} of the time   {shares}")  # fmt: skip
         print(f"    convolutions alone would reach {ceiling(found):.0%} of peak")
-        body["networks"][name] = {"rows": table, "layers": found, "convolutions_alone_of_peak": ceiling(found)}
+        body["networks"][name] = {"rows": table, "layers": found, "convolutions_alone_of_peak": ceiling(found),
+                                  "peak_gflops": most / 1e9}  # fmt: skip
     if args.write:
         path = Path(__file__).parent / "results" / "landscape.json"
         path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")

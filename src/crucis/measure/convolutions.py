@@ -23,6 +23,7 @@ class Fused(nn.Module):
     Attributes:
         inside: shape (C, H, W) of an input.
         area: height and width of its map, before it is pooled.
+        asks: whether ReLU follows an addition here, so that it matters whether it is safe.
         over: whether the result may be written over what is added, which nobody reads afterwards.
         safe: whether nothing here can overflow, so that oneDNN's ReLU may follow an addition; `Fusion.pack` sets it.
     """
@@ -30,7 +31,7 @@ class Fused(nn.Module):
     def __init__(self, conv: nn.Conv2d, relu: bool, size: tuple[int, ...], halves: bool = False) -> None:
         super().__init__()
         self._conv, self._relu, self._size, self._halves = conv, relu, list(size), halves
-        self.over = self.safe = False
+        self.asks = self.over = self.safe = False
         self._pairs = _in_pairs(conv, size)
         stride = [1, 2] if self._pairs else list(conv.stride)
         self._shape = (list(conv.padding), stride, list(conv.dilation), conv.groups)

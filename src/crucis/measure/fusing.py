@@ -62,7 +62,8 @@ class Fusion:
         """To be called when weights have moved."""
         for part in self.parts:
             part.pack()
-        if not isinstance(self.net, fx.GraphModule) or not self.parts:
+        asks = any(isinstance(part, Fused) and part.asks for part in self.parts)
+        if not isinstance(self.net, fx.GraphModule) or not asks:
             return
         bounds = follow(self.net, self.largest, lambda m: (m.filters, m.bias) if isinstance(m, (Fused, Stem)) else None)
         for node, most in bounds.items():
@@ -166,8 +167,8 @@ def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch:
         size = (batch, *sizes[source][1:])
         first = source.op == "placeholder" and len(source.users) == 1 and other is None and suits(conv, size, images)
         part: Fused | Stem = Stem(conv, takes, halves, size) if first else Fused(conv, takes, size, halves)
-        if isinstance(part, Fused) and other is not None and other is not source:
-            part.over = _read_last(made, other, summed)
+        if isinstance(part, Fused) and other is not None:
+            part.asks, part.over = takes, other is not source and _read_last(made, other, summed)
         made.add_submodule(name := f"fused_{len(parts)}", part)
         with made.graph.inserting_before(last):
             new = made.graph.call_module(name, (source,) if other is None else (source, other))

@@ -24,7 +24,8 @@ logits agree to 1e-5. On a GPU, with frozen statistics, the points of a row go t
 many as its shapes and 1 GiB allow (not for `solutions`). `notes.forward` says which path ran.
 
 `bf16` computes the forward pass in bfloat16 and records as `error` how far the losses of up to 50 points of the grid,
-drawn from the seed, are from their float32 values at most; `persistence` leaves out bars shorter than twice that.
+drawn from the seed, are from their float32 values at most; `persistence` leaves out bars shorter than twice that. On a
+processor without instructions for bfloat16 it is slower than float32, and `crucis plan` says so.
 
 A point whose loss is NaN or infinite stays so in `landscape.npz` and is counted in `not_finite`. The record is kept,
 since the picture shows where the holes are, but `range` and `roughness` (and `centre`, if it is one of them) are left
