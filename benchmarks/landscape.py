@@ -5,8 +5,8 @@
 CPU seconds per point, one thread, in turn, median over repeats; rows that are not installed are left out and said so.
 "of peak" is the network's floating-point operations per second as a share of what a large float32 matrix product
 reaches just before and after. bfloat16 pays on processors with matrix instructions for it; the first line says whether
-this one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough. `--write`
-keeps the table in results/landscape.json.
+this one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough.
+`--write` keeps the table in results/landscape.json.
 
 Below each network: where the time of the fused forward pass goes, layer by layer, and how near to the peak each
 convolution (with the pooling that it takes along) comes there and by itself, repeated with its input in cache.
