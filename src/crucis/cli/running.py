@@ -82,8 +82,10 @@ def _run(
     cells: Mapping[str, tuple[str, ...]] | None = None, **options: Any,
 ) -> int:  # fmt: skip
     started = time.monotonic()
+    from ..study.halves import remarks
+
     parts.check_means(session, workers=a.workers, ranks=a.ranks, device=a.device)
-    for warning in session.plan.code.warnings:
+    for warning in [*session.plan.code.warnings, *remarks(session.plan.part(stages, cells), a.device)]:
         print(f"note: {warning}", file=sys.stderr)
     targets = tracking.wanted(a, session)
     if targets:
