@@ -42,7 +42,7 @@ class Objective(ABC):
         teacher: a network beside the student that receives none, or None; saved, too.
         totals: names of the numbers beside `loss` that `loss` returns, each a column of `curve.npz` as a mean.
         views: the augmentations of each view of an example, in order; empty: the example as it is.
-        done: optimiser steps made; set when a run is resumed.
+        done: optimiser steps passed, those without an update included; set when a run is resumed.
         total: optimiser steps of the whole training.
         cast: makes the context of a forward pass (autocast); losses are computed outside of it, in fp32.
     """
@@ -73,7 +73,8 @@ class Objective(ABC):
         """Called after the gradient and before the optimiser's step."""
 
     def after_step(self) -> None:  # noqa: B027 - as above
-        """Called after the optimiser's step, `done` not yet counted up: a teacher follows here."""
+        """Called after the optimiser's step, `done` not yet counted up: a teacher follows here. Not called where the
+        step made no update."""
 
     def extra_state(self) -> dict[str, Tensor]:
         """Name -> live tensor beyond the student that the rest of the run depends on; a resumed run copies into it.
@@ -116,7 +117,8 @@ def composed(
         objective.before_update(optimiser)
         for act in after:
             act()
-        objective.after_step()
+        if scaling is None or scaling.made:
+            objective.after_step()
         objective.done += 1
 
     return step

@@ -177,6 +177,7 @@ class Guard:
             step = position - count + place + 1
             self.row = 0 if why is None else self.row + 1
             if why is not None:
+                self.run.count.missed += 1
                 self.note(step, why, "skip")
             if self.row >= IN_A_ROW:
                 raise Divergence(f"{IN_A_ROW} steps in a row were skipped ({why})", step)
@@ -192,6 +193,7 @@ class Guard:
             step = position - count + place + 1
             self.overflow_row = 0 if scale is None else self.overflow_row + 1
             if scale is not None:
+                self.run.count.missed += 1
                 self.note(step, "overflow", "skip", scale=scale)
             if self.overflow_row >= OVERFLOWS:
                 raise Divergence(f"the gradient overflowed in {OVERFLOWS} steps in a row", step)

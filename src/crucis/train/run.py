@@ -202,6 +202,8 @@ class Run:
         """The composed step of a solo run."""
         live = list(self.params.values())
         average, before, behind = follow(self)
+        if self.scaling is not None:
+            behind = [self.scaling.only_made(act) for act in behind]
         forward: Any = self.model
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
@@ -425,7 +427,7 @@ class Run:
         tensors["folded"] = torch.from_numpy(folded)
         plain = {
             "identity": self.identity, "position": self.position, "end": self.end, "rows": self.rows,
-            "made": self.count.made,
+            "made": self.count.made, "missed": self.count.missed,
             "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
             "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
         }  # fmt: skip
@@ -466,7 +468,8 @@ class Run:
         folded = tensors["folded"].numpy().copy()
         self.folded = [folded] if folded.shape[1] else []
         self.position, self.end = plain["position"], plain["end"]
-        self.count.made = plain.get("made", self.position)
+        self.count.at, self.count.made = self.position, plain.get("made", self.position)
+        self.count.missed = plain.get("missed", 0)
         if self.objective is not None:
             self.objective.done = self.position
         self.rows, self.best = [dict(row) for row in plain["rows"]], dict(plain["best"])

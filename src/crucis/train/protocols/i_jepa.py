@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..fit import Job
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 COLUMNS = {
     "loss": {"unit": "1", "range": [None, None], "axes": [], "headline": True},

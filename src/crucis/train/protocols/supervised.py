@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..fit import Job
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 RANKS = True  # several ranks may train one network
 COLUMNS = {
