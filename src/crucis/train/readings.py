@@ -45,6 +45,8 @@ def after_row(run: Run, whole: np.ndarray, scores: Scored) -> None:
     run.guard.look(step, values)
     if run.adapting is not None and run.adapting.look(step, scores):
         run.retime()
+    if run.settings.to_plateau and run.adapting is not None and run.adapting.done:
+        run.end = step
 
 
 def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from .. import shelf
 from ..errors import CrucisError, did_you_mean
 from ..lengths import Length
-from . import courses
+from . import courses, until
 from .adapting import Adapting
 from .watching import Rule, WatchError, rules
 
@@ -87,6 +87,7 @@ class Settings:
         initial_head: whether the head of the weights to begin with is kept (`keep`) or drawn anew (`new`).
         weight_decay_end: what the strength becomes, or None if it does not change.
         dropped: examples of an epoch's order that fill no batch.
+        to_plateau: the run decides when it ends; `total_steps` is then the maximum.
     """
 
     params: Mapping[str, Any]
@@ -127,6 +128,7 @@ class Settings:
     on_not_finite: str = "stop"
     on_memory: str = "stop"
     watch: tuple[Rule, ...] = ()
+    to_plateau: bool = False
 
     def multipliers(self) -> list[float]:
         """The schedule with its warm-up, as one factor of `lr` per optimiser step. Torch-free."""
@@ -157,7 +159,8 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
     written = _number(given, "batch", 1)
     batch = min(written, n_train)
     per_epoch = n_train // batch
-    total = _steps(given, "length", per_epoch)
+    length, to_plateau = until.maximum(given, "length")
+    total = _steps({"length": length}, "length", per_epoch)
     accumulate = _number(given, "accumulate", 1)
     schedule = _known(choice(given["schedule"], "schedule"), "schedules", "schedule")
     settings = Settings(
@@ -187,6 +190,7 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         checkpointing=_flag(given, "checkpointing"),
         on_not_finite=_one_of(given, "on_not_finite", ON_NOT_FINITE),
         on_memory=_one_of(given, "on_memory", ("stop", "halve_batch")), watch=_rules(given["watch"]),
+        to_plateau=to_plateau,
     )  # fmt: skip
     wrong = tuple(_disagreements(settings))
     if wrong:
@@ -255,6 +259,11 @@ def _disagreements(settings: Settings) -> Iterator[SettingsError]:
     if settings.ema is None and (settings.ema_warmup or settings.ema_statistics or settings.ema_every != 1):
         yield SettingsError("ema", "there are ema_... parameters but no running average; write ema: 0.9999, or leave "
                                    "them out")  # fmt: skip
+    if settings.to_plateau:
+        try:
+            until.check(settings)
+        except SettingsError as error:
+            yield error
     yield from _momentum(settings.optimiser)
     yield from _interval(settings)
 
@@ -297,7 +306,8 @@ def _steps(given: Mapping[str, Any], name: str, per_epoch: int) -> int:
     except ValueError as error:
         raise SettingsError(name, str(error)) from None
     if length.unit == "plateau":
-        raise SettingsError(name, "'plateau' is not offered yet; write a length with select and patience beside it")
+        raise SettingsError(name, "a plateau may end a training ('for: plateau'), and is no other length; write "
+                                  "'1 epochs' or '500 steps'")  # fmt: skip
     return length.steps(per_epoch)
 
 

@@ -11,6 +11,10 @@ without augmentation, with the final weights in evaluation mode; `curve` is the 
 per evaluation: step, epoch, train_loss and train_accuracy (running means since the row before, in training mode),
 loss, accuracy (validation), lr.
 
+How long, if the run decides (`for: plateau`): until the schedule `plateau` finds one at its `floor`, or at a constant
+rate until `patience` ends.
+    at_most: the longest that it may last; says nothing beside another length.
+
 What changes on the way, and which parameters it reaches:
     weight_decay_end: strength after the last step; it goes there from `weight_decay`, if given.
     weight_decay_schedule: by half a cosine or in a straight line.
@@ -29,6 +33,10 @@ What changes on the way, and which parameters it reaches:
     ema_statistics: average the running statistics of normalising layers too (floating-point buffers), instead of
         taking those of the trained network.
 
+What it sees:
+    repeats: times that an example stands in an epoch, one after the other, each with its own augmentation; an
+        epoch keeps its length and holds that fraction of the examples (repeated augmentation).
+
 Where it begins:
     initial: key of a record (or its first eight characters or more) whose weights training begins with.
     initial_head: with `initial` or `of`: the last dense layer comes from there as well, or is drawn anew.
@@ -46,7 +54,7 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..fit import Job
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 RANKS = True  # several ranks may train one network
 COLUMNS = {
@@ -87,6 +95,7 @@ def train(
     ctx: Context,
     *,
     length: Length = "20 epochs",
+    at_most: Length | None = None,
     batch: int = 128,
     lr: float = 0.1,
     optimiser: Leaf = "sgd",
@@ -125,7 +134,7 @@ def train(
     """Train `job.build()` (or `job.initial`) on `job.data`; the defaults are the house recipe `sgd-cosine`.
 
     Args:
-        length: how long, in epochs or optimiser steps (written `for` in a study).
+        length: how long, in epochs or optimiser steps, or `plateau` (written `for` in a study).
         batch: examples per optimiser step; a smaller training split is one batch.
         lr: peak learning rate.
         optimiser: the update rule.
@@ -139,8 +148,6 @@ def train(
         precision: of the arithmetic; fp16 scales the loss.
         compile: compile the network (worth it for long runs only).
         augment: augmentations of the training images, applied in this order.
-        repeats: times that an example stands in an epoch, one after the other, each with its own augmentation; an
-            epoch keeps its length and holds that fraction of the examples (repeated augmentation).
         select: validation metric that decides which checkpoint is `best`.
         patience: evaluations without improvement of `select` after which training ends.
         evaluate_every: distance of evaluations on the validation split.
