@@ -75,7 +75,7 @@ def _features(input: tuple[int, ...], filters: list[int], kernels: list[int], st
     sides = list(blocks.image("dqn", input)[1:])
     for kernel, stride in zip(kernels, strides, strict=True):
         if min(sides) < kernel or min(kernel, stride) < 1:
-            raise blocks.NetError(f"'dqn' has windows of {kernel} pixels at every {stride} for what is left of an image "
-                                  f"({sides[0]} x {sides[1]}); write smaller kernels: and strides:")  # fmt: skip
+            raise blocks.NetError(f"'dqn' has windows of {kernel} pixels at every {stride} for what is left of an "
+                                  f"image ({sides[0]} x {sides[1]}); write smaller kernels: and strides:")  # fmt: skip
         sides = [(side - kernel) // stride + 1 for side in sides]
     return filters[-1] * sides[0] * sides[1]

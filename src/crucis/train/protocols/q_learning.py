@@ -16,6 +16,9 @@ evaluation since the game was met, by updates; `mean_return`, the mean of `final
 of (final - random) / (best - random), and `forgotten`, that of (learned - final) / (best - random) over games but the
 last: both left out where the best return is unknown, as in Atari. Returns are undiscounted and unclipped. The file
 `returns.npz` has one row per evaluated game and moment.
+
+Cost: memory for `replay` frames of each game that comes again, and of the one that is played (84 x 84: 350 MB at
+50,000); with penalties one backward pass for each of `ewc_minibatches` x `batch` transitions at a switch.
 """
 
 # ruff: noqa: B006 - defaults are literals that are read and never changed
@@ -145,9 +148,6 @@ def train(
         SettingsError: parameters, games, data set and network that do not fit together.
         Divergence: the loss of an update was not finite; names the first such update.
         Stopped: asked to stop; the checkpoint in `ctx.scratch` continues bit for bit.
-
-    Cost: memory for `replay` frames of each game that comes again, and of the one that is played (84 x 84: 350 MB at
-    50,000); with penalties one backward pass for each of `ewc_minibatches` x `batch` transitions at a switch.
     """
     given = {name: value for name, value in locals().items() if name not in ("job", "ctx")}
     from ..qlearning.fit import learn

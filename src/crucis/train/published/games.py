@@ -82,9 +82,9 @@ def values(made: Translation, params: Mapping[str, Any], ran: Mapping[str, Any])
             yield key, name, made.params[name], ours.get(name, "none"), None
     for fact in made.recipe.of("ewc.fisher_samples"):
         if fact.role == "derived":
-            pair = (f"{count} x {batch} transitions" for count in (made.params["ewc_minibatches"],
-                                                                  ours.get("ewc_minibatches", 0)))  # fmt: skip
-            yield "ewc.fisher_samples", "ewc_minibatches", *pair, fact
+            theirs, used = made.params["ewc_minibatches"], ours.get("ewc_minibatches", 0)
+            told = f"{theirs} x {batch} transitions", f"{used} x {batch} transitions"
+            yield "ewc.fisher_samples", "ewc_minibatches", told[0], told[1], fact
     for fact in made.recipe.of("ewc.start"):
         times = 1 if fact.role == "derived" else int(made.params["action_repeat"])
         used = ours.get("ewc_start")
