@@ -91,7 +91,8 @@ class _Audit:
         # With the training's own batch and length, so that they are told on their lines and on no other.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
         changed = {name: self.ours.params[name] for name in made.open if name not in made.params}
-        for name in ("batch", "length"):
+        # A length that the run decides is none that a recipe could be fitted to.
+        for name in ("batch",) if self.ours.to_plateau else ("batch", "length"):
             if name in made.params and str(self.ours.params[name]) != str(made.params[name]):
                 changed[name] = self.ours.params[name]
         self.refitted, self.origin = refit.fitted(made, changed)
@@ -279,7 +280,7 @@ class _Audit:
             yield self._total()
         elif "length" in self.made.open:
             updates = self.ran.get("updates", self.ours.total_steps)
-            yield self._line("schedule.total", "length", None, f"{updates:,} updates")
+            yield self._line("schedule.total", "length", None, self._passed(updates))
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
             yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
                              f"{self.ours.warmup_steps:,} updates")  # fmt: skip
@@ -290,12 +291,20 @@ class _Audit:
             elif both[0] != both[1] and name not in self.made.params:
                 yield self._other(key, "not in the recipe", said(both[1]), "")
 
+    def _passed(self, updates: int) -> str:
+        """The length as planned or as it ran: a plateau has a maximum only, and overflows change no weight."""
+        most = "at most " if self.ours.to_plateau and "updates" not in self.ran else ""
+        idle = self.ran.get("without_update", 0)
+        return f"{most}{updates:,} updates" + (f", {idle:,} of them without a change" if idle else "")
+
     def _total(self) -> Line:
         fact = self.made.facts["length"][0]
         updates = self.ran.get("updates", self.ours.total_steps)
         wanted = Length.parse(self.made.params["length"]).steps(self.ours.steps_per_epoch)
         epochs = updates / self.ours.steps_per_epoch
-        used = f"{updates:,} updates ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        used = f"{self._passed(updates)} ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        if self.ours.to_plateau and "updates" not in self.ran:
+            return self._other("schedule.total", fact.says(), used, sentence(fact), "until a plateau")
         if updates == wanted and fact.unit == "epochs":
             text = f"{said(fact.value)} x {self.ours.steps_per_epoch:,} = {wanted:,} updates"
             return Line("schedule.total", fact.says(), used, "derived", text, sentence(fact))
