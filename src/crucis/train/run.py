@@ -40,6 +40,7 @@ from .scaling import Scaling
 from .seeing import Seeing
 from .settings import Settings, SettingsError
 from .synced import synchronise
+from .unheard import check_heard
 from .world import check_world
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Run:
         self.model = self._model()
         self.objective = objective_of(job, self.model)
         if self.objective is not None:
+            check_heard(settings, self.objective.views)
             self.model = self.objective.student
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None

@@ -21,7 +21,8 @@ What changes on the way, and which parameters it reaches:
     decay_on: `weights`: parameters with two or more dimensions that the network does not exempt; `all`;
         `all_but_norm`: all but those of normalising layers; `conv`: weights of dense layers and of convolutions
         that are not depthwise.
-    rate_every: the rate changes at every step, or is that of its epoch's first step.
+    rate_every: the rate changes at every step, or is that of its epoch's first step, or (`epoch_late`) that of the
+        first step of the epoch before: a schedule that is one epoch late.
     warmup_from: share f of the rate at the first step: f + (1 - f) k / W at step k; without it (k + 1) / W.
     warmup_shape: a straight line, or `warmup_from` throughout and then a jump.
     warmup_joins: `before`: the schedule spans the steps after the warm-up; `replaces`: it counts from the first
@@ -103,7 +104,7 @@ def train(
     weight_decay_schedule: Literal["cosine", "linear"] = "cosine",
     decay_on: Literal["weights", "all", "all_but_norm", "conv"] = "weights",
     schedule: Leaf = "cosine",
-    rate_every: Literal["step", "epoch"] = "step",
+    rate_every: Literal["step", "epoch", "epoch_late"] = "step",
     warmup: LengthOrShare = 0.05,
     warmup_from: float | None = None,
     warmup_shape: Literal["linear", "constant"] = "linear",

@@ -38,7 +38,7 @@ SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedul
 WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
           ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
           ("schedule.cosine_starts_after_warmup", "warmup_joins"),
-          ("schedule.step_granularity", "rate_every"))  # fmt: skip
+          ("schedule.step_granularity", "rate_every"), ("schedule.rate_lag", "rate_every"))  # fmt: skip
 DECAYS = {"all": "all parameters decay", "weights": "weights of two dimensions and more decay",
           "all_but_norm": "all but normalising layers decay",
           "conv": "weights of dense layers and of convolutions that are not depthwise decay"}  # fmt: skip
@@ -285,7 +285,7 @@ class _Audit:
             yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
                              f"{self.ours.warmup_steps:,} updates")  # fmt: skip
         for key, name in WARMUP:
-            both = getattr(self.theirs, name), getattr(self.ours, name)
+            both = _grain(key, getattr(self.theirs, name)), _grain(key, getattr(self.ours, name))
             if name in self.made.params and (self.made.fact(key) or name in self.made.assumed):
                 yield self._line(key, name, *both)
             elif both[0] != both[1] and name not in self.made.params:
@@ -415,6 +415,15 @@ def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Ma
     if len(values) == 1:
         return said(values[0])
     return ", ".join(f"{name} {said(value)}" for name, value in zip(some, values, strict=True)) or "applied"
+
+
+def _grain(key: str, value: Any) -> Any:
+    """What `rate_every` says of one fact: how long a rate stays, or how late it is. Other values are themselves."""
+    if key == "schedule.step_granularity":
+        return str(value).partition("_")[0]
+    if key == "schedule.rate_lag":
+        return "1 epochs" if str(value).endswith("_late") else "0 epochs"
+    return value
 
 
 def _follows_scores(chosen: Choice) -> bool:
