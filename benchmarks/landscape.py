@@ -1,15 +1,15 @@
 """Cost of one point of a landscape: ours, ours in bfloat16, without folding, a plain loop, and PyPI `loss-landscapes`.
 
-    python benchmarks/landscape.py [--images 256] [--points 9] [--repeats 5] [--batch 32] [--write]
+    python benchmarks/landscape.py [--images 256] [--points 9] [--repeats 5] [--batch 128] [--write]
 
 CPU seconds per point, one thread, in turn, median over repeats; rows that are not installed are left out and said so.
 "of peak" is the network's floating-point operations per second as a share of what a large float32 matrix product
-reaches in the same run. bfloat16 pays on processors with matrix instructions for it; the first line says whether this
-one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough. `--write`
-keeps the table in results/landscape.json.
+reaches just before and after. bfloat16 pays on processors with matrix instructions for it; the first line says whether
+this one has them. `loss-landscapes` belongs into an environment of its own; `PYTHONPATH` to its folder is enough.
+`--write` keeps the table in results/landscape.json.
 
 Below each network: where the time of the fused forward pass goes, layer by layer, and how near to the peak each
-convolution comes there and by itself, repeated with its input in cache.
+convolution (with the pooling that it takes along) comes there and by itself, repeated with its input in cache.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from crucis import streams
+from crucis.measure.convolutions import Fused
 from crucis.measure.directions import draw
-from crucis.measure.fusing import Fused
+from crucis.measure.stem import Stem
 from crucis.measure.surface import Surface
 from crucis.nets import convnet, resnet_cifar
 
@@ -127,11 +128,12 @@ class Timed(fx.Interpreter):
         return out
 
 
-def alone(part: Fused, shape: torch.Size) -> float:
+def alone(part: Fused | Stem) -> float:
     """CPU seconds per image of one convolution by itself, its input in cache, at the best of some batch sizes."""
     best = float("inf")
     for batch in (16, 32, 64, 128):
-        x = torch.randn(batch, *shape[1:]).to(memory_format=torch.channels_last)
+        x = torch.randn(batch, *part.inside).to(memory_format=torch.channels_last)
+        x = part.cut(x) if isinstance(part, Stem) else x
         for _ in range(8):
             start = time.process_time()
             for _ in range(4):
@@ -148,11 +150,11 @@ def layers(net: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int, repeats
     assert isinstance(fused, fx.GraphModule)
     timed = Timed(fused)
     with torch.no_grad():
-        for part in x.split(batch):
+        for part, _ in surface.runs:
             timed.run(part)
         timed.seconds.clear()
         for _ in range(repeats):
-            for part in x.split(batch):
+            for part, _ in surface.runs:
                 timed.run(part)
         whole, rows = sum(timed.seconds.values()), {}
         for node, seconds in timed.seconds.items():
@@ -160,11 +162,11 @@ def layers(net: nn.Module, x: torch.Tensor, y: torch.Tensor, batch: int, repeats
             if node.op == "call_module":
                 part = fused.get_submodule(str(node.target))
                 label = type(part).__name__
-            if isinstance(part, Fused):
-                inside, out = timed.shapes[node.args[0]], timed.shapes[node]
-                label = f"{inside[1]}x{inside[2]} to {out[1]}x{out[2]}"
-                flops = 2.0 * part.filters.numel() * out[2] * out[3]
-                least = alone(part, inside) if label not in rows else rows[label]["alone"]
+            if isinstance(part, (Fused, Stem)):
+                inside, side, out = part.inside, part.area[0], timed.shapes[node]
+                label = f"{inside[0]}x{inside[1]} to {out[1]}x{side}" + (" pooled" if out[2] < side else "")
+                flops = 2.0 * part.filters.numel() * part.area[0] * part.area[1]
+                least = alone(part) if label not in rows else rows[label]["alone"]
             row = rows.setdefault(label, {"layer": label, "count": 0, "seconds": 0.0, "flops": 0.0, "alone": least})
             row["count"], row["seconds"], row["flops"] = (
                 row["count"] + 1,
@@ -227,7 +229,7 @@ def measured(rows: dict[str, Callable[[], float]], points: int, repeats: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 64)):
+    for name, default in (("images", 256), ("points", 9), ("repeats", 5), ("batch", 128)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
@@ -258,7 +260,10 @@ def main() -> None:
         }
         size = sum(p.numel() for p in net.parameters())
         print(f"{name}: {size:,} parameters, {flops / args.images / 1e6:.0f} MFLOP an image, {args.images} images")
+        most = peak()
         costs = measured({label: sample for label, sample in rows.items() if sample}, args.points, args.repeats)
+        most = max(most, peak())
+        print(f"  a large float32 matrix product before and after: {most / 1e9:.0f} GFLOP/s")
         table = {}
         for label in rows:
             if label not in costs:
@@ -274,7 +279,8 @@ def main() -> None:
             print(f"    {row['count']:2d} x {row['layer']:18s} {row['us_per_image']:7.1f} us an image "
                   f"{row['share']:5.0%} of the time   {shares}")  # fmt: skip
         print(f"    convolutions alone would reach {ceiling(found):.0%} of peak")
-        body["networks"][name] = {"rows": table, "layers": found, "convolutions_alone_of_peak": ceiling(found)}
+        body["networks"][name] = {"rows": table, "layers": found, "convolutions_alone_of_peak": ceiling(found),
+                                  "peak_gflops": most / 1e9}  # fmt: skip
     if args.write:
         path = Path(__file__).parent / "results" / "landscape.json"
         path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")

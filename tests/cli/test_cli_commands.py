@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -15,7 +17,7 @@ import yaml
 from lab import STUDY, clean_error, environment, said
 
 import crucis
-from crucis.cli.parser import COMMANDS
+from crucis.cli.parser import COMMANDS, parse
 from crucis.errors import CrucisError
 from crucis.study.load import load_study
 
@@ -239,6 +241,35 @@ def test_python_runs_a_study(lab):
         crucis.run(path, workers=1)
 
 
+def test_python_offers_what_the_command_line_offers():
+    """Every option of `crucis run` but its progress is a parameter of `crucis.run`, with an equal default."""
+    parsed = vars(parse(["run", "first.yaml"]))
+    names = {name: name for name in parsed if name not in ("run", "quiet", "version")} | {"study": "source"}
+    parameters = inspect.signature(crucis.run).parameters
+    assert set(parameters) == set(names.values())
+    for option, name in names.items():
+        ours, theirs = parameters[name].default, parsed[option]
+        assert option == "study" or ours == theirs or (not ours and not theirs) or (option, ours) == ("ranks", 1), name
+
+
+def test_python_runs_a_part_with_a_tracker(lab, monkeypatch):
+    pytest.importorskip("tensorboard")
+    path = lab.study(seeds=1)
+    nets = list(load_study(path).factors["net"].labels)
+    page = crucis.run(path, workers=1, only={"net": nets[0]}, track=["tensorboard"], stages=["model"], profile=True)
+    assert not page.exists() and len(lab.bodies()) == 1
+    assert list((lab.folder / "tracking" / "tensorboard").rglob("events.*"))
+    monkeypatch.setenv("CRUCIS_TRACK", "tensorboard=elsewhere")
+    assert crucis.run(path, workers=1, device="cpu").is_file()
+    assert list((lab.folder / "elsewhere").rglob("events.*")) or list(Path("elsewhere").rglob("events.*"))
+    for wrong, says in (({"only": {"net": "none"}}, "no level 'none'"), ({"stages": ["x"]}, "no such stage"),
+                        ({"track": ["tensorbord"]}, "no tracker"), ({"workers": 0}, "at least one worker"),
+                        ({"device": "cuda:99"}, "--device cuda:99"),
+                        ({"again": ["0000"]}, "--again 0000")):  # fmt: skip
+        with pytest.raises(CrucisError, match=says):
+            crucis.run(path, **{"workers": 1, **wrong})
+
+
 def test_verify_finds_a_flipped_byte_and_the_next_run_repairs(lab):
     lab.study(seeds=1)
     assert lab("run").code == 0
@@ -341,6 +372,7 @@ def test_diff_counts_what_is_shared(lab):
 HEAVY = "{'torch', 'pandas', 'matplotlib', 'sklearn', 'timm', 'torchvision', 'statsmodels'}"
 GUARDED = f"""
 import sys
+from pathlib import Path
 from crucis.cli import main
 code = main(sys.argv[1:])
 print('heavy:', sorted({HEAVY} & set(sys.modules)), 'exit:', code)

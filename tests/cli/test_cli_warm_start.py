@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import zipfile
+
+import pytest
+from lab import Lab, clean_error, said
+
 FIRST = """\
 study: first
 seeds: 1
@@ -57,3 +64,50 @@ def test_a_fresh_head_and_faults_in_words(lab):
         lab.write(SECOND.format(key=key, head="keep"))
         answer = lab("plan")
         assert answer.code == 2 and says in answer.err, answer.all
+
+
+@pytest.mark.parametrize("at", ["last", "checkpoint"])
+def test_a_bundle_takes_along_what_a_training_began_with(lab, tmp_path, monkeypatch, at):
+    """In an empty store everything is cached; more seeds begin with the same weights; without them it is refused."""
+    early = "  early: {measure: classification, of: model@at=50%}\n" if at == "checkpoint" else ""
+    lab.write(FIRST + early, "first.yaml")
+    assert lab("run", study="first.yaml").code == 0
+    kind = "at" if at == "checkpoint" else "train/supervised"
+    (source,) = lab.of_kind(kind)
+    lab.write(SECOND.format(key=source[:12], head="keep"))
+    assert lab("run").code == 0
+    archive = tmp_path / "second.zip"
+    answer = lab("bundle", "-o", str(archive))
+    assert answer.code == 0, answer.all
+    with zipfile.ZipFile(archive) as whole:
+        assert f"records/{source}/model.safetensors" in whole.namelist()
+
+    monkeypatch.chdir(tmp_path)
+    restored = said(["restore", str(archive), "there"])
+    assert restored.code == 0, restored.all
+    there = Lab(tmp_path / "there")
+    assert there("verify").code == 0
+    answer = there("run")
+    assert answer.code == 0 and "3 cached, 0 run" in answer.out, answer.all
+    assert there.keys() == lab.keys()
+    assert there("run", "--set", "seeds=3").code == 0
+    found = there.of_kind("train/supervised").values()
+    assert sum(body["spec"]["inputs"] == {"initial": source} for body in found) == 3
+    again = there("reproduce", "--workers", "1")
+    assert again.code == 0 and "3 records recomputed, bitwise equal" in again.out, again.all
+    assert said(["reproduce", str(archive), "--workers", "1"]).code == 0
+
+    shutil.rmtree(there.store / "steps" / source[:2] / source)
+    clean_error(there("run", "--set", "seeds=4", "--yes"), f"no record of this store begins with {source[:12]}")
+
+
+def test_a_bundle_of_a_study_whose_beginning_is_not_there_is_refused(lab, tmp_path):
+    lab.write(FIRST, "first.yaml")
+    lab("run", study="first.yaml")
+    (source,) = lab.of_kind("train/supervised")
+    lab.write(SECOND.format(key=source[:12], head="keep"))
+    assert lab("run").code == 0
+    shutil.rmtree(lab.store / "steps" / source[:2] / source)
+    clean_error(lab("bundle", "-o", str(tmp_path / "second.zip")), f"no record of this store begins with {source[:12]}")
+    assert not (tmp_path / "second.zip").exists()
+    assert json.loads(lab("check", "--format", "json").out) == []  # the text has no fault; the store lacks a record

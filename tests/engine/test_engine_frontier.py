@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crucis.engine.frontier import Frontier
-from crucis.engine.steps import Step
+from crucis.engine.steps import EngineError, Step
 from crucis.records import Record
 
 
@@ -107,6 +107,34 @@ def test_a_lost_checkpoint_is_replayed_only_if_somebody_needs_it(plan):
     have.add(users[1].key)
     done = Frontier([train, *users], have.__contains__, lambda key: record(key, "ok"))
     assert done.replay == set() and done.cached == 2
+
+
+def test_weights_that_were_given_up_are_made_again_for_who_opens_them():
+    train = step("train")
+    user, reader = step("add", {"of": train.key}), step("add", {"trials": [train.key]}, hints={"values_only": True})
+    have, given_up = {train.key}, {train.key}
+
+    def opened(*steps):
+        return Frontier(
+            steps, have.__contains__, lambda key: record(key, "ok"), None, lambda key: key in have - given_up
+        )
+
+    calm = opened(train, reader)
+    assert calm.replay == set() and calm.state[reader.key] == "ready" and calm.cached == 1
+    frontier = opened(train, user, reader)
+    assert frontier.replay == {train.key} and frontier.cached == 0
+    assert frontier.state[user.key] == "waiting" and frontier.state[reader.key] == "ready"
+    frontier.take(train.key)
+    assert frontier.done(train.key) == [train.key]  # it ended and its weights are still not there
+    again = opened(train, user)
+    given_up.clear()
+    again.take(train.key)
+    assert again.done(train.key) == [] and again.state[user.key] == "ready"
+    given_up.add(train.key)
+    kept = step("train", hints={"weights": True})
+    assert opened(kept).replay == {train.key}
+    with pytest.raises(EngineError, match="whose weights were given up"):
+        opened(user)
 
 
 def test_users_of_checkpoints_that_a_divergence_prevented(plan):

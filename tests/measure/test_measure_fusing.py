@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional
 
 from crucis import streams
+from crucis.measure.bounds import follow
+from crucis.measure.convolutions import Fused
 from crucis.measure.directions import draw
-from crucis.measure.fusing import Fused, fuse
+from crucis.measure.fusing import fuse
+from crucis.measure.stem import Stem, suits
 from crucis.measure.surface import Surface
 from crucis.nets import blocks, convnet, resnet_cifar, wrn
 from crucis.nets._residual import bottleneck, headed
@@ -182,7 +185,7 @@ def test_whatever_stands_between_convolutions_the_losses_are_the_same(kind: type
     net = settled(kind)
     fast, plain = surface(net), surface(net, fusing=False)
     assert values(fast) == pytest.approx(values(plain), rel=1e-6)
-    fused = sum(isinstance(part, Fused) for part in fast.network.modules())
+    fused = sum(isinstance(part, (Fused, Stem)) for part in fast.network.modules())
     assert (fused > 0) == fast.path.startswith("fused")
     assert fused == (1 if kind in (Foreign, Wrapped) else 0 if kind is Moved else 3 if kind is Shared else 2)
 
@@ -227,7 +230,7 @@ def test_weights_are_the_same_bits_afterwards() -> None:
     moving = {name: weight for name, weight in net.named_parameters() if weight.dim() > 1}
     before = {name: value.clone() for name, value in net.state_dict().items()}
     state = torch.get_rng_state()
-    made = fuse(net, x, moving)
+    made = fuse(net, [x], moving)
     assert made.parts
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())
@@ -235,10 +238,10 @@ def test_weights_are_the_same_bits_afterwards() -> None:
 
 def test_filters_are_taken_over_when_weights_have_moved() -> None:
     net, (x, _) = settled(Block).requires_grad_(False), examples()
-    made = fuse(net, x, {"one.weight": net.one.weight})
+    made = fuse(net, [x], {"one.weight": net.one.weight})
     net.one.weight.mul_(2.0)
     made.pack()
-    torch.testing.assert_close(made.net(x), net(x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(made.net(made.inputs(x)), net(x), rtol=1e-6, atol=1e-6)
 
 
 class Bursts(Block):
@@ -252,9 +255,21 @@ class Bursts(Block):
         return functional.relu(self.three(functional.relu(self.two(h))))
 
 
+class BurstsInSum(Bursts):
+    """The same where ReLU follows an addition, and pooling follows that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.head = nn.MaxPool2d(2), nn.Linear(6 * 8 * 8, 5)
+
+    def between(self, h: torch.Tensor) -> torch.Tensor:
+        return self.pool(functional.relu(self.three(functional.relu(self.two(h) + h)) + h))
+
+
+@pytest.mark.parametrize("kind", [Bursts, BurstsInSum])
 @pytest.mark.parametrize("bias", [0.0, -torch.inf])
-def test_a_network_that_has_burst_is_not_made_well(bias: float) -> None:
-    net = settled(Bursts)
+def test_a_network_that_has_burst_is_not_made_well(bias: float, kind: type[nn.Module]) -> None:
+    net = settled(kind)
     with torch.no_grad():
         net.two.bias.fill_(bias)  # minus infinity is no fault behind ReLU: the layer is dead
     fast, plain = surface(net), surface(net, fusing=False)
@@ -269,6 +284,106 @@ def test_a_network_that_has_burst_is_not_made_well(bias: float) -> None:
     assert not math.isfinite(found[0]) or bias
 
 
+def test_a_relu_after_an_addition_is_fused_only_below_overflow() -> None:
+    made = surface(settled(BurstsInSum))
+    sums = [part for part in made.network.modules() if isinstance(part, Fused)]
+    assert [part.safe for part in sums] == [True, True]
+    made.plane(*[{name: 1e25 * torch.ones_like(value) for name, value in made.theta.items()}] * 2).place(1.0, 0.0)
+    made.loss()
+    assert not any(part.safe for part in sums)
+
+
+SHAPES = [(3, 16, 3, 1, 8), (1, 5, 5, 2, 7), (4, 17, 1, 0, 6), (2, 16, 3, 0, 9), (3, 8, 3, 2, 10), (16, 16, 3, 1, 12)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_layers_against_convolution_in_float64(shape: tuple[int, ...], relu: bool, pooled: bool) -> None:
+    inside, filters, kernel, padding, side = shape
+    with streams.borrowed(7), torch.no_grad():
+        conv = nn.Conv2d(inside, filters, kernel, padding=padding, bias=padding != 2).requires_grad_(False)
+        x, other = torch.randn(5, inside, side, side), None
+        want = functional.conv2d(x.double(), conv.weight.double(), None, padding=padding)
+        want = want if conv.bias is None else want + conv.bias.double()[:, None, None]
+        if pooled and want.shape[-1] % 2:
+            pytest.skip("pooling of an odd side stays as it is")
+        layers: list[nn.Module] = [Fused(conv, relu, tuple(x.shape), pooled)]
+        if inside <= 4:
+            assert suits(conv, tuple(x.shape), 5)
+            layers.append(Stem(conv, relu, pooled, tuple(x.shape)))
+        expected = functional.relu(want) if relu else want
+        expected = functional.max_pool2d(expected, 2) if pooled else expected
+        for layer in layers:
+            found = layer(layer.cut(x) if isinstance(layer, Stem) else x)
+            torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+        if not pooled:
+            other = torch.randn(want.shape)
+            found = layers[0](x, other)
+            expected = (want + other).relu() if relu else want + other
+            torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+            layers[0].safe = True  # type: ignore[assignment]
+            assert torch.equal(layers[0](x, other), found)
+            layers[0].over, kept = True, other.clone()  # type: ignore[assignment]
+            last = other.contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(layers[0](x, last), found, rtol=1e-6, atol=1e-6)
+            assert last.data_ptr() == layers[0](x, last).data_ptr()
+            assert torch.equal(other, kept)
+
+
+class Longer(Block):
+    """A map that is added twice: only the last addition may be written over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.three, self.four = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+
+    def between(self, h: torch.Tensor) -> torch.Tensor:
+        g = functional.relu(self.two(h))
+        first = functional.relu(self.three(g) + h)
+        return functional.relu(self.four(first) + h)
+
+
+@pytest.mark.parametrize(
+    ("kind", "want"),
+    [(Longer, [False, False, True]), (Block, [False]), (Moved, []), (Broadcast, [False]), (Twice, [False])],
+)
+def test_what_is_read_again_is_not_written_over(kind: type[nn.Module], want: list[bool]) -> None:
+    net = settled(kind)
+    made, plain = surface(net), surface(net, fusing=False)
+    assert [part.over for part in made.network.modules() if isinstance(part, Fused)] == want
+    assert values(made) == pytest.approx(values(plain), rel=1e-6)
+
+
+def test_images_are_cut_only_while_patches_fit_into_memory() -> None:
+    conv, size = nn.Conv2d(3, 16, 3, padding=1), (8, 3, 32, 32)
+    assert suits(conv, size, 1000)
+    assert not suits(conv, size, 10000)
+    assert not suits(nn.Conv2d(8, 16, 3), (8, 8, 32, 32), 10)
+    assert not suits(nn.Conv2d(3, 16, 3, stride=2), size, 10)
+
+
+def test_no_activation_is_larger_than_its_bound() -> None:
+    made, (x, _) = surface(settled(bottlenecks)), examples()
+    assert isinstance(made.network, fx.GraphModule)
+    bounds = follow(
+        made.network, float(x.abs().max()), lambda m: (m.filters, m.bias) if isinstance(m, (Fused, Stem)) else None
+    )
+    seen: dict[fx.Node, float] = {}
+
+    class Watch(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            out = super().run_node(n)
+            if n.op != "placeholder":
+                seen[n] = float(out.abs().max())
+            return out
+
+    Watch(made.network).run(made.runs[0][0])
+    known = [node for node in seen if math.isfinite(bounds[node])]
+    assert len(known) >= 8
+    assert all(seen[node] <= bounds[node] for node in known)
+
+
 def test_halving_is_max_pooling_bit_for_bit() -> None:
     class Pools(Block):
         def __init__(self) -> None:
@@ -279,11 +394,11 @@ def test_halving_is_max_pooling_bit_for_bit() -> None:
             return self.pool(self.two(h))
 
     net, (x, _) = settled(Pools).requires_grad_(False), examples()
-    made = fuse(net, x, {"one.weight": net.one.weight})
+    made = fuse(net, [x], {"one.weight": net.one.weight})
     assert any(type(part).__name__ == "Halved" for part in made.net.modules())
     hole = x.clone()
     hole[0, 0, 0, 0] = float("nan")
-    want, got = net(hole), made.net(hole)
+    want, got = net(hole), made.net(made.inputs(hole))
     assert bool(want[0].isnan().all())
     assert bool(got[0].isnan().all())
     torch.testing.assert_close(got[1:], want[1:], rtol=1e-6, atol=1e-6)

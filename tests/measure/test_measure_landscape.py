@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from crucis.errors import Refusal, Stopped
 from crucis.measure.directions import Plane, draw, moved
 from crucis.measure.evaluate import accuracy_and_loss, batches
 from crucis.measure.instruments import loss_landscape
+from crucis.measure.looks import one_by_one
 from crucis.measure.specimen import Specimen
 from crucis.measure.surface import Surface, centre_loss
 from crucis.numerics.quadratic import fit
@@ -98,7 +100,8 @@ def test_a_quadratic_loss_gives_the_quadratic_form() -> None:
 
     start, places = loss(), loss_landscape.places(9, 1.0)
     rows = loss_landscape.Rows(None, (1, 9, 9), start)
-    loss_landscape.scan(Plane({"weight": net.weight}, theta, d1, d2, {}).place, loss, places, rows, 0)
+    plane = Plane({"weight": net.weight}, theta, d1, d2, {})
+    loss_landscape.scan(partial(one_by_one, plane.place, loss), places, rows, 0)
     w, u, v = (part["weight"].double().flatten() for part in (theta, d1, d2))
     gradient = hessian @ w + slope
     a, b = np.meshgrid(places, places, indexing="ij")

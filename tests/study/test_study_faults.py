@@ -9,6 +9,7 @@ import pytest
 from crucis.cli import main
 from crucis.errors import StudyError
 from crucis.study.load import check_study, load_study, study_from_text
+from crucis.study.plan import PlanError, make_plan
 
 HEAD = "study: s\nfactors: {net: [mlp, convnet]}\nstages:\n"
 MODEL = "  model: {train: supervised, net: $net, data: digits}\n"
@@ -139,15 +140,42 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     "watch": (
         stage("watch: {los > 3: stop}"),
-        [(3, 57, "stages.m.watch", "bad-rule", "no metric 'los'. Did you mean 'loss'?")],
+        [(3, 58, "stages.m.watch.los > 3", "bad-rule", "no metric 'los'. Did you mean 'loss'?")],
     ),
     "unknown action of a rule": (
         stage("watch: {loss > 3: stopp}"),
-        [(3, 57, "stages.m.watch", "bad-rule", "no action 'stopp'. Did you mean 'stop'?")],
+        [(3, 68, "stages.m.watch.loss > 3", "bad-rule", "no action 'stopp'. Did you mean 'stop'?")],
     ),
     "a rule of the machine that would change the result": (
         stage("watch: {gpu_memory > 95%: stop}"),
-        [(3, 57, "stages.m.watch", "bad-rule", "gpu_memory depends on the machine")],
+        [(3, 58, "stages.m.watch.gpu_memory > 95%", "bad-rule", "gpu_memory depends on the machine")],
+    ),
+    "every faulty rule": (
+        stage("watch: {los > 3: [stopp, {lower_lr: 2}], loss > 0.5: log, lr > 1 2: stop, loss > 1: {mail: me}}"),
+        [(3, 58, "stages.m.watch.los > 3", "bad-rule", "no metric 'los'"),
+         (3, 67, "stages.m.watch.los > 3", "bad-rule", "no action 'stopp'"),
+         (3, 67, "stages.m.watch.los > 3", "bad-rule", "lower_lr takes a factor between 0 and 1"),
+         (3, 108, "stages.m.watch.lr > 1 2", "bad-rule", "'2' follows where the condition ends"),
+         (3, 134, "stages.m.watch.loss > 1", "bad-rule", "mail takes one address")],
+    ),
+    "parameters that contradict each other": (
+        stage("patience: 3, accumulate: 3, batch: 64, schedule: one_cycle, warmup: 10%, "
+              "optimiser: {sgd: {dampening: 0.1}}, ema_every: 2, warmup_shape: constant"),
+        [(3, 6, "stages.m.ema", "contradiction", "no running average"),
+         (3, 50, "stages.m.patience", "contradiction", "write select: accuracy or loss"),
+         (3, 63, "stages.m.accumulate", "contradiction", "3 chunks do not divide a batch of 64 examples"),
+         (3, 110, "stages.m.warmup", "contradiction", "one_cycle has its own rise"),
+         (3, 123, "stages.m.optimiser", "contradiction", "sgd dampens plain momentum only"),
+         (3, 173, "stages.m.warmup_shape", "contradiction", "write warmup_from: 0.1")],
+    ),
+    "an interval shorter than any step, and a faulty rule beside it": (
+        stage("schedule: {step: {every: 0 steps}}, on_not_finite: go, watch: {los > 3: stop}"),
+        [(3, 101, "stages.m.on_not_finite", "not-a-choice", "Choices: stop, skip, lower_lr"),
+         (3, 113, "stages.m.watch.los > 3", "bad-rule", "no metric 'los'")],
+    ),
+    "an interval shorter than any step": (
+        stage("schedule: {step: {every: 0 steps}}"),
+        [(3, 50, "stages.m.schedule", "contradiction", "'every' must be at least one step")],
     ),
     "a rule that is none": (
         stage("watch: loss > 3"),
@@ -483,3 +511,22 @@ def test_many_seeds_are_meant_with_yes(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(ONE + "seeds: 42\n")
     assert len(load_study(path, yes=True).seeds) == 42
+
+
+def test_all_that_cannot_be_planned_is_told_together(tmp_path: Path) -> None:
+    words = """\
+study: s
+stages:
+  a: {train: supervised, net: mlp, data: digits, batch: 2000, accumulate: 1000}
+  b: {measure: classification, of: a}
+  c: {train: supervised, net: mlp, data: digits, for: 2 epochs}
+  d: {measure: classification, of: c@at=3epochs}
+seeds: 2
+"""
+    study, faults = study_from_text(words, tmp_path, file="s.yaml")
+    assert study is not None, [str(fault) for fault in faults]
+    with pytest.raises(PlanError) as error:
+        make_plan(study)
+    first, second = str(error.value).splitlines()
+    assert first.startswith("stages.a: accumulate: 1000 chunks do not divide a batch of 1")
+    assert second.startswith("stages.d: @at=3epochs is step")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from objective_cases import objectives
 from torch import nn
 from train_cases import Ctx, Quirky, Ticker, images, job, mlp, vectors
 
@@ -20,6 +21,7 @@ from crucis.train.fit import fit
 from crucis.train.ranks import joined
 from crucis.train.settings import SettingsError
 
+CUT = ("rich", "dropout", "watched", "sparing", "dino", "moco_v3 tokens")
 MIX = [{"crop": {"padding": 1}}, "flip", {"mixup": {"alpha": 0.5}}]
 
 
@@ -68,8 +70,25 @@ def cases():
                 "batch_loss > 90": "skip",
             },
         ),
+        "sparing": job(images(size=8), _blocks, **short, checkpointing=True, accumulate=2, ema=0.9),
         "dropout": job(images(), Quirky, **short, ema=0.9, optimiser="adamw"),
     }
+
+
+class Block(nn.Module):
+    """A residual part of convolution and batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        return x + torch.relu(self.norm(self.conv(x)))
+
+
+def _blocks():
+    """A row of blocks, of which only the inputs are kept."""
+    return nn.Sequential(nn.Sequential(*(Block() for _ in range(3))), nn.Flatten(), nn.Linear(192, 3))
 
 
 def save(folder: Path, name: str, fitted, ctx) -> None:
@@ -88,8 +107,11 @@ def rank(folder: Path) -> None:
             made = _with(made, ranks)
             whole = Ctx(own / name)
             save(own, name, fit(made, whole), whole)
-        for name in ("rich", "dropout", "watched"):  # cut twice, each time a step or two after going on
-            made = _with(cases()[name], ranks)
+        for name, made in objectives().items():
+            whole = Ctx(own / name)
+            save(own, name, fit(_with(made, ranks), whole), whole)
+        for name in CUT:  # cut twice, each time a step or two after going on
+            made = _with((cases() | objectives())[name], ranks)
             looks = []
             for _ in range(2):
                 ctx = Ctx(own / f"{name}-cut", stop_after=3 if ranks.first else None)
@@ -122,7 +144,7 @@ def _raised(made, own):
     return None
 
 
-def launch(folder: Path, world: int, timeout: float = 120) -> None:
+def launch(folder: Path, world: int, timeout: float = 600) -> None:
     """A group of `world` processes of this file, without torchrun."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -133,8 +155,12 @@ def launch(folder: Path, world: int, timeout: float = 120) -> None:
         (folder / str(number)).mkdir(parents=True)
         env = {**os.environ, **group, "RANK": str(number), "PYTHONPATH": os.pathsep.join(sys.path)}
         processes.append(subprocess.Popen([sys.executable, __file__, str(folder)], env=env))
-    for process in processes:
-        assert process.wait(timeout) == 0
+    try:
+        for process in processes:
+            assert process.wait(timeout) == 0
+    finally:
+        for process in processes:
+            process.kill()
 
 
 if __name__ == "__main__":

@@ -68,6 +68,35 @@ class Follow(Objective):
         return {"momentum": MOMENTUM}
 
 
+class Plain(Follow):
+    """As above, of the examples as they are."""
+
+    views = ()
+
+    def loss(self, seen):
+        return super().loss(seen._replace(views=seen.views * 2))
+
+
+@pytest.mark.parametrize(("params", "named"), [
+    ({"ema": 0.9}, ["ema"]), ({"accumulate": 2}, ["accumulate"]), ({"compile": True}, ["compile"]),
+    ({"repeats": 2}, ["repeats"]), ({"select": "accuracy", "patience": 2}, ["select", "patience"]),
+    ({"label_smoothing": 0.1, "head": "per_task", "ema": 0.9, "ema_every": 2},
+     ["label_smoothing", "head", "ema", "ema_every"]),
+])  # fmt: skip
+def test_what_an_objective_does_not_hear_is_refused_by_name(tmp_path, params, named):
+    with pytest.raises(SettingsError) as error:
+        fit(_made(**params), Ctx(tmp_path))
+    assert error.value.parameter == named[0]
+    assert f"has no use for {', '.join(named)}; leave" in str(error.value)
+
+
+def test_augmentations_need_views(tmp_path):
+    with pytest.raises(SettingsError, match="augment: it has no views"):
+        fit(_made(Plain, augment=["flip"]), Ctx(tmp_path))
+    assert run(tmp_path / "plain", _made(Plain, length="1 epochs"))[0].values["steps"]
+    assert run(tmp_path / "views", _made(augment=["flip"], length="1 epochs"))[0].values["steps"]  # these are its own
+
+
 def _made(maker=Follow, **params):
     return replace(job(images(), Quirky, **{"lr": LR, "length": "4 epochs", **params}), objective=maker)
 

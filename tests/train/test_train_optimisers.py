@@ -206,3 +206,28 @@ def test_both_forms_of_momentum_are_one_at_a_constant_rate():
                 optimiser.step()
             out.append(w.detach().numpy())
         assert out[0] == pytest.approx(out[1], abs=1e-12)
+
+
+@pytest.mark.parametrize("params", [
+    {}, {"momentum": 0.0}, {"nesterov": False, "dampening": 0.3}, {"form": "caffe"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("name", sorted(shelf.names("optimisers")))
+def test_a_parameter_may_have_its_first_gradient_later(name, params):
+    """Each element moves as in a training that began with its first gradient: the others do not reach it."""
+    if params and name != "sgd":
+        pytest.skip("parameters of sgd")
+    build = shelf.load(shelf.leaf("optimisers", name))
+    grads = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    pair = [torch.nn.Parameter(torch.ones(4)) for _ in range(2)]
+    alone = torch.nn.Parameter(torch.ones(4))
+    extra = {"adapt": True} if name in ("lars", "lamb") else {}
+    both = build([{"params": pair, "lr": 0.1, "weight_decay": 0.01, **extra}], **params)
+    late = build([{"params": [alone], "lr": 0.1, "weight_decay": 0.01, **extra}], **params)
+    for i, grad in enumerate(grads):
+        pair[0].grad = grad.clone()
+        pair[1].grad = grad.clone() if i >= 2 else None
+        both.step()
+        if i >= 2:
+            alone.grad = grad.clone()
+            late.step()
+    assert torch.equal(pair[1], alone) and not torch.equal(pair[1], pair[0])

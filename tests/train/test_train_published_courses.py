@@ -104,7 +104,9 @@ def steps(time, per):
 
 
 def by_epoch(name, k, per):
-    return k - k % per if name in ("deit-ti-s", "regnety-400mf") else k
+    if name == "deit-ti-s":  # main.py tells the scheduler the epoch that has ended: e is trained at the rate of e - 1
+        return np.maximum(0, k - k % per - per)
+    return k - k % per if name == "regnety-400mf" else k
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -305,6 +307,8 @@ def test_what_ran_is_held_against_the_recipe_and_survives_a_stop(tmp_path, every
      ("resnet-imagenet-torch", {"optimiser": {"sgd": {"momentum": 0.9, "nesterov": False, "dampening": 0.9}}},
       "optimizer.dampening"),
      ("deit-ti-s", {"rate_every": "step"}, "schedule.step_granularity"),
+     ("deit-ti-s", {"rate_every": "epoch"}, "schedule.rate_lag"),
+     ("deit-ti-s", {"rate_every": "epoch"}, "lr at every step"),
      ("dino-vits16", {"weight_decay_end": 0.5}, "weight_decay.end"),
      ("dino-vits16", {"weight_decay_schedule": "linear"}, "weight decay at every step")],
 )  # fmt: skip
@@ -312,6 +316,18 @@ def test_one_wrong_constant_is_caught(tmp_path, every, name, changed, key):
     right = _keys(_ran(tmp_path / "a", name)[1], "deviates")
     wrong = _keys(_ran(tmp_path / "b", name, changed)[1], "deviates")
     assert key not in right and key in wrong
+
+
+def test_a_schedule_that_is_not_late_deviates_by_what_it_is_early():
+    made = recipes.translated("deit-ti-s@authors-code")
+    lines = {one.key: one for one in audit(made, Training(resolve({**made.params, "rate_every": "epoch"}, IMAGENET)))}
+    assert [key for key, one in lines.items() if one.outcome == "deviates"] == ["schedule.rate_lag", "lr at every step"]
+    assert lines["schedule.rate_lag"].used == "0 epochs" and "main.py L432" in lines["schedule.rate_lag"].source
+    second = 1e-6 + (1e-3 - 1e-6) / 5  # the second epoch, which main.py trains at the rate of the first
+    assert lines["lr at every step"].text == f"step 1252: {second:.6g} instead of 1e-06"
+    rates = [made.params["lr"] * factor for factor in resolve(made.params, IMAGENET).multipliers()]
+    assert rates[0] == rates[1251] == rates[2501] == pytest.approx(1e-6) and rates[2502] == pytest.approx(second)
+    assert rates[-1] == pytest.approx(half_cosine(298 / 300, 1e-5, 1e-3))
 
 
 def test_the_record_says_what_a_lars_step_adapts(tmp_path, every):

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
-from ranks_cases import cases, launch
+from objective_cases import objectives
+from ranks_cases import CUT, cases, launch
 from safetensors.torch import load_file
 from train_cases import Ctx, job, mlp, vectors
 
@@ -16,6 +18,9 @@ from crucis.train.ranks import Ranks, _buckets
 from crucis.train.settings import SettingsError, resolve
 from crucis.train.stacked import why_not
 from crucis.train.world import check_world
+
+#: Columns that count examples: rounding may turn one over.
+SHARES = ("knn_accuracy", "linear_accuracy", "contrast_accuracy", "train_contrast_accuracy")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,28 @@ def test_two_ranks_end_where_one_process_ends(tmp_path, group, name):
     assert body["trained"] == json.loads(json.dumps(alone.notes["trained"]))
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", objectives())
+def test_two_ranks_compare_the_examples_of_the_whole_batch(tmp_path, group, name):
+    """Also where a loss is no mean over examples: pairs of all ranks, DINO's centre, batch norm of heads."""
+    alone = fit(objectives()[name], Ctx(tmp_path))
+    body, weights = _left(group, 0, name)
+    for key, value in alone.model.state_dict().items():
+        assert torch.allclose(value.double(), weights[key].double(), atol=2e-6, rtol=0), key
+    heads = load_file(tmp_path / "out" / "heads.safetensors")
+    theirs = load_file(group / "0" / name / "out" / "heads.safetensors")
+    assert heads and all(torch.allclose(heads[key].double(), theirs[key].double(), atol=2e-6, rtol=0) for key in heads)
+    for column in ("loss", "train_loss", "feature_variance"):
+        assert body["values"][column] == pytest.approx(alone.values[column], abs=2e-6)
+    with np.load(group / "0" / name / "out" / "curve.npz") as curve:
+        assert set(curve.files) == set(alone.curve)
+        for column, values in alone.curve.items():
+            assert column in SHARES or np.allclose(curve[column], values, atol=2e-6), column
+    assert body["reactions"] == [[one["step"], one["did"]] for one in alone.reactions]
+    assert body["trained"].pop("ranks") == 2
+    assert body["trained"] == json.loads(json.dumps(alone.notes["trained"]))
+
+
+@pytest.mark.parametrize("name", {**cases(), **objectives()})
 def test_all_ranks_hold_the_same_bits(group, name):
     (first, weights), (second, others) = _left(group, 0, name), _left(group, 1, name)
     assert first["values"] == second["values"]
@@ -57,7 +83,7 @@ def test_dropout_differs_between_ranks_and_so_from_one_process(tmp_path, group):
     assert alone.values["loss"] != _left(group, 0, "dropout")[0]["values"]["loss"]
 
 
-@pytest.mark.parametrize("name", ["rich", "dropout", "watched"])
+@pytest.mark.parametrize("name", CUT)
 def test_a_stopped_group_goes_on_bit_for_bit(group, name):
     (whole, weights), (parts, again) = _left(group, 0, name), _left(group, 0, f"{name}-cut")
     assert parts["resumed"] == [3, 6] and whole["values"] == parts["values"]
@@ -103,8 +129,6 @@ def test_settings_that_several_ranks_cannot_share_are_refused():
     check_world(resolve({"batch": 12, "accumulate": 3}, 100), 4)
     with pytest.raises(SettingsError, match="one rank"):
         check_world(resolve({"batch": 12, "compile": True}, 100), 2)
-    with pytest.raises(SettingsError, match="an objective of its own"):
-        check_world(resolve({}, 100), 2, objective=True)
     with pytest.raises(SettingsError, match="batch of 10 examples"):
         check_world(resolve({"batch": 64}, 10), 4)
 

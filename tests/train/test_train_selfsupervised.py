@@ -21,6 +21,7 @@ from crucis.nets.weights import restore
 from crucis.train.backbone import Backbone, BackboneError, resized_positions
 from crucis.train.fit import Job, untrained
 from crucis.train.objectives import Seen
+from crucis.train.run import Run
 from crucis.train.selfsupervised import dino, i_jepa, mae, moco_v3, parts, simclr
 from crucis.train.selfsupervised.blocks import Blocks
 from crucis.train.selfsupervised.tokens import Tokens, take, waves
@@ -437,3 +438,19 @@ def test_heads_are_saved_beside_the_network(tmp_path):
     names = set(load((ctx.out / "heads.safetensors").read_bytes()))
     assert {"student/predictor.0.weight", "teacher/1.0.weight", "teacher/0.net.positions"} <= names
     assert not any(name.startswith("student/encoder.0.") for name in names)
+
+
+def test_a_limit_of_its_own_does_not_see_the_scale_of_the_loss(tmp_path):
+    """DINO clips each tensor's gradient: that of the loss, not of the loss times the scale of fp16."""
+    moved = []
+    for scale in (0.0625, 4.0):
+        params = _params("dino", precision="fp16", clip_each=0.01, weight_decay=0.0, freeze_last_layer="0 steps",
+                         optimiser={"sgd": {"momentum": 0.0}})  # fmt: skip
+        job = Job(_plain, DATA, resolve(params, len(DATA.train)), seed=3, objective=dino.made)
+        run = Run(job, Ctx(tmp_path))
+        run.scaling.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        before = {name: value.detach().clone() for name, value in run.params.items()}
+        run.step()(*run.feed.epoch(0)(0), 1.0)
+        assert run.scaling.made
+        moved.append(max(float((value.detach() - before[name]).norm()) for name, value in run.params.items()))
+    assert moved == pytest.approx([0.01, 0.01], rel=0.02)

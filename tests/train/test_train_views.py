@@ -50,3 +50,13 @@ def test_views_refuse_what_has_no_meaning():
         Views(resident(), [], 4, NAMES)
     with pytest.raises(DataError, match="blend labels"):
         Views(resident(), [Pipeline([mixup.augment()])], 4, NAMES)
+
+
+def test_a_rank_sees_its_rows_of_the_whole_batch():
+    pipelines = [Pipeline([resized_crop.augment(), flip.augment()]), Pipeline([resized_crop.augment(size=8)])]
+    whole, labels = Views(resident(), pipelines, 6, NAMES).epoch(1)(2)
+    for rank in range(3):
+        rows = slice(rank, None, 3)
+        seen, own = Views(resident(), pipelines, 6, NAMES, rows).epoch(1)(2)
+        assert all(torch.equal(x, all_[rows]) for x, all_ in zip(seen, whole, strict=True))
+        assert torch.equal(own, labels[rows])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crucis.train.watching import ACTIONS, METRICS, WatchError, altering, rules, telling
+from crucis.train.watching import ACTIONS, METRICS, WatchError, altering, faults, rules, telling
 
 
 def _rule(text, action="log"):
@@ -79,6 +79,15 @@ def test_what_cannot_be_is_said_in_words(watch, words):
     with pytest.raises(WatchError) as error:
         rules(watch)
     assert words in str(error.value)
+
+
+def test_every_fault_of_every_rule_is_told():
+    found = faults({"los > 1": ["stpo", {"lower_lr": 2}], "loss > 1": "log", "loss>1.0": "stop", "lr >": "log"})
+    assert [(text, error.of_action, str(error).partition(": ")[0]) for text, error in found] == [
+        ("los > 1", False, "'los > 1'"), ("los > 1", True, "'los > 1'"), ("los > 1", True, "'los > 1'"),
+        ("loss>1.0", False, "'loss>1.0' is written twice; list its actions"), ("lr >", False, "'lr >'"),
+    ]  # fmt: skip
+    assert faults({"loss > 1": "log"}) == faults(None) == []
 
 
 def test_rules_that_tell_are_no_identity_and_those_that_alter_are():

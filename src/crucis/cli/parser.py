@@ -79,6 +79,7 @@ def _run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--again", action="append", default=[], metavar="KEY|failed", help="forget earlier failures")
     p.add_argument("--quiet", action="store_true", help="no progress, only the closing lines")
     p.add_argument("--profile", action="store_true", help="note where the time of each training goes (no key changes)")
+    p.add_argument("--weights", action="store_true", help="also make weights again that crucis gc --weights gave up")
     p.add_argument("--stall", type=float, default=900, metavar="S", help="seconds of silence that end a worker (900)")
     _tracking(p)
 
@@ -215,6 +216,8 @@ def _recipes(p: argparse.ArgumentParser) -> None:
 def _gc(p: argparse.ArgumentParser) -> None:
     p.add_argument("--store", metavar="DIR")
     p.add_argument("--keep", default="90d", metavar="AGE", help="plans younger than this keep their records (90d)")
+    p.add_argument("--rest", default="7d", metavar="AGE", help="records younger than this stay as they are (7d)")
+    p.add_argument("--weights", action="store_true", help="also give up weights that can be computed again here")
     p.add_argument("--yes", action="store_true", help="really remove; without it, only say what would go")
 
 

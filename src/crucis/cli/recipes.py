@@ -176,7 +176,8 @@ def _trainings(a: argparse.Namespace) -> int:
         from ..api import find_record, find_root
         from ..engine.store import Store
 
-        found = [audit_record(find_record(Store(find_root(a.store)), a.target), a.recipe)]
+        store = Store(find_root(a.store))
+        found = audit_record(store, find_record(store, a.target), a.recipe)
     else:
         from .studies import opened
 

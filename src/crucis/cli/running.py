@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CrucisError
+from ..study import parts
 from ..study import session as sessions
 from ..study.hunting import given_up
-from ..study.ranks import by_torchrun, check_ranks, world_of
+from ..study.ranks import by_torchrun, world_of
 from ..study.readings import Readings
 from ..study.session import Session
 from . import tracking
@@ -32,6 +33,7 @@ def opened(a: argparse.Namespace) -> Session:
         a.study, preset=a.preset, sets=a.sets, yes=a.yes, store=a.store, data=a.data,
         device=getattr(a, "device", "auto"), determinism="fast" if getattr(a, "fast", False) else "strict",
         ranks=_ranks(a), together=by_torchrun(os.environ) is not None, profile=getattr(a, "profile", False),
+        weights=getattr(a, "weights", False),
     )  # fmt: skip
 
 
@@ -46,23 +48,9 @@ def part(a: argparse.Namespace, session: Session) -> tuple[tuple[str, ...], dict
     Raises:
         CrucisError: a stage, factor or level that the study does not have.
     """
-    from ..errors import did_you_mean
-
-    stages = tuple(filter(None, a.stages.split(",")))
-    for name in stages:
-        if name not in session.study.stages:
-            raise CrucisError(f"--stages {name}: no such stage.{did_you_mean(name, session.study.stages)}")
-    cells: dict[str, tuple[str, ...]] = {}
-    for text in a.only:
-        factor, _, labels = text.partition("=")
-        if factor not in session.study.factors:
-            raise CrucisError(f"--only {text}: no factor '{factor}'.{did_you_mean(factor, session.study.factors)}")
-        known = session.study.factors[factor].labels
-        for label in labels.split(","):
-            if label not in known:
-                raise CrucisError(f"--only {text}: '{factor}' has no level '{label}'. Levels: {', '.join(known)}.")
-        cells[factor] = tuple(labels.split(","))
-    return stages, cells
+    words = [text.partition("=") for text in a.only]
+    only = {factor: labels.split(",") for factor, _, labels in words}
+    return parts.part(session.study, tuple(filter(None, a.stages.split(","))), only)
 
 
 def run(a: argparse.Namespace) -> int:
@@ -94,15 +82,10 @@ def _run(
     cells: Mapping[str, tuple[str, ...]] | None = None, **options: Any,
 ) -> int:  # fmt: skip
     started = time.monotonic()
-    if a.ranks is not None and not session.circumstance.together:
-        check_ranks(a.ranks, a.device)
-    if a.device not in ("auto", "cpu"):
-        from ..study.steps import check_device
+    from ..study.halves import remarks
 
-        check_device(a.device)
-    if a.workers is not None and a.workers < 1:
-        raise CrucisError(f"--workers {a.workers}: at least one worker is needed")
-    for warning in session.plan.code.warnings:
+    parts.check_means(session, workers=a.workers, ranks=a.ranks, device=a.device)
+    for warning in [*session.plan.code.warnings, *remarks(session.plan.part(stages, cells), a.device)]:
         print(f"note: {warning}", file=sys.stderr)
     targets = tracking.wanted(a, session)
     if targets:

@@ -14,6 +14,7 @@ from ..errors import CrucisError
 from ..study import session as sessions
 
 if TYPE_CHECKING:
+    from ..engine.store import Store
     from ..study.reproduction import Comparison
 
 
@@ -125,10 +126,9 @@ def gc(a: argparse.Namespace) -> int:
     from ..engine.gc import collect, survey
     from ..engine.store import Store
 
-    days = re.fullmatch(r"(\d+)\s*d(?:ays?)?", a.keep)
-    if not days:
-        raise CrucisError(f"--keep {a.keep}: expected a number of days, such as 90d")
-    sweep = (collect if a.yes else survey)(Store(find_root(a.store)), keep_days=float(days[1]))
+    keep, rest = _days("--keep", a.keep), _days("--rest", a.rest)
+    store = Store(find_root(a.store))
+    sweep = (collect if a.yes else survey)(store, keep_days=keep, rest_days=rest)
     what = {"records": sweep.records, "plans": sweep.plans, "temporary folders": sweep.tmp,
             "checkpoints": sweep.scratch, "journals": sweep.journals, "old trash": sweep.trash}  # fmt: skip
     words = ", ".join(f"{len(found)} {name}" for name, found in what.items() if found) or "nothing"
@@ -137,4 +137,33 @@ def gc(a: argparse.Namespace) -> int:
         print(f"Moved to the trash or removed: {words} ({size}); {sweep.kept} records kept")
     else:
         print(f"Would go: {words} ({size}); {sweep.kept} records stay. To act: crucis gc --yes")
+    if a.weights:
+        _shed(store, a.yes, keep, rest)
     return 0
+
+
+def _days(option: str, text: str) -> float:
+    found = re.fullmatch(r"(\d+)\s*d(?:ays?)?", text)
+    if not found:
+        raise CrucisError(f"{option} {text}: expected a number of days, such as 90d")
+    return float(found[1])
+
+
+def _shed(store: Store, act: bool, keep: float, rest: float) -> None:
+    """Give up weights, or say which would go, each by its label; and how many stay, by reason."""
+    from ..engine.gc import shed
+    from ..study.shedding import Judge
+
+    found = shed(store, Judge(store), act=act, keep_days=keep, rest_days=rest)
+    for key in [] if act else found.keys:
+        record = store.read(key)
+        if record is not None:
+            print(f"  weights of {record.body['notes'].get('label') or record.spec['kind']} ({key[:12]})")
+    many = f"{len(found.keys)} record{'s' * (len(found.keys) != 1)} ({found.bytes / 2**20:.1f} MiB)"
+    if act:
+        print(f"Gave up the weights of {many}; records, tables and curves stay. What needs them trains again; to have "
+              "them back: crucis run STUDY --weights")  # fmt: skip
+    else:
+        print(f"Weights of {many} would go; their records, tables and curves stay. To act: crucis gc --weights --yes")
+    for why, count in found.kept.most_common():
+        print(f"  {count} keep theirs: {why}")

@@ -84,6 +84,7 @@ def check(a: argparse.Namespace) -> int:
 def plan(a: argparse.Namespace) -> int:
     """Steps, hits, reasons, cost and power."""
     from ..study.cost import Predictor
+    from ..study.halves import remarks
     from ..study.why import Why, replays
 
     session = opened(a)
@@ -106,13 +107,14 @@ def plan(a: argparse.Namespace) -> int:
 
         pilot = measure(session, [node for node in missing if predictor.seconds(node) is None])
         predictor.learn(pilot)
+    notes = remarks(missing, session.circumstance.device)
     forecast = predictor.forecast(missing, a.workers or len(os.sched_getaffinity(0)), hunts)
     body = {
         "study": session.study.name, "steps": len(nodes) + later, "cached": len(hits), "missing": len(missing) + later,
         "sealed": sum(node.sealed and not session.circumstance.unsealed for node in nodes), "replays": len(again),
         "excluded": session.plan.excluded, "predicted_s": forecast.total_s, "predicted_wall_s": forecast.wall_s,
         "unpredicted": forecast.unknown, "power": _power(session), "designs": _designs(session),
-        "searches": [_search_body(hunt) for hunt in hunts],
+        "searches": [_search_body(hunt) for hunt in hunts], "notes": notes,
     }  # fmt: skip
     if a.format == "json":
         body["list"] = [
@@ -123,6 +125,8 @@ def plan(a: argparse.Namespace) -> int:
     else:
         _print_plan(session, nodes, hits, missing, why, forecast, a.steps, again, hunts)
         _print_checklist(session, missing)
+        for line in notes:
+            print(f"Note: {line}")
     _refuse_over_budget(session, forecast)
     return 0
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import CrucisError
 from ..study.session import Session
-from ..trackers.targets import Target, afterwards, names, parse
+from ..trackers.targets import Target, afterwards, asked, names, parse
 
 if TYPE_CHECKING:
     from ..study.tracking import Report
 
-_SETTING = "CRUCIS_TRACK"
-
 
 def wanted(a: argparse.Namespace, session: Session) -> list[Target]:
     """The trackers that `--track` names, else the user's setting `CRUCIS_TRACK` (separated by spaces)."""
-    given = getattr(a, "track", [])
-    if given:
-        return parse(given, session.study.folder, "--track")
-    return parse(os.environ.get(_SETTING, "").split(), session.study.folder, _SETTING)
+    return asked(getattr(a, "track", []), session.study.folder)
 
 
 def track(a: argparse.Namespace) -> int:
@@ -46,11 +40,7 @@ def say(reports: Sequence[Report], session: Session, study: str) -> int:
     for report in reports:
         name = report.target.tracker
         if report.trouble:
-            print(
-                f"warning: {name} was not written to the end: {report.trouble}. Records are not affected; "
-                f"to go on: crucis track {study} --to {report.target}",
-                file=sys.stderr,
-            )
+            print(f"warning: {report.warning(study)}", file=sys.stderr)
         else:
             print(f"{name}: {report.whole} runs of {session.study.name}. To look: {afterwards(report.target)}")
     return 1 if any(report.trouble for report in reports) else 0

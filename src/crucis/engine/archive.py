@@ -119,6 +119,12 @@ def append_line(root: Path, name: str, line: Mapping[str, Any]) -> int:
     return number
 
 
+def ledgers(root: Path, prefix: str) -> list[str]:
+    """The names of all ledgers that begin so, sorted."""
+    folder = root / "ledger"
+    return sorted(path.name for path in folder.glob(f"{_named(prefix)}*")) if folder.is_dir() else []
+
+
 def lines(root: Path, name: str) -> list[dict[str, Any]]:
     """The lines of a ledger, in order."""
     folder = root / "ledger" / _named(name)

@@ -14,8 +14,9 @@ from ..canon import step_key
 from ..records import Record, Result
 from .drafts import Draft
 from .journal import Journal
-from .steps import Step
+from .steps import EngineError, Step
 from .store import Store, now
+from .weights import is_gone, reads_files
 
 _BEAT_GAP = 0.25
 
@@ -129,11 +130,23 @@ class StepContext:
             label=f"{self.step.label} at {result.values.get('step', '')}".strip(),
         )
         try:
-            desk.store.commit(draft, durable=True)
+            self._land(draft)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self.note("published", at=result.values.get("step"))
         desk.tell({"m": "published", "key": key})
+
+    def _land(self, draft: Draft) -> None:
+        """Commit a checkpoint; one whose weights were given up is compared, and gets them back."""
+        store = self.desk.store
+        known = store.read(draft.key) if is_gone(store.root, draft.key) else None
+        if known is None:
+            store.commit(draft, durable=True)
+        elif store.commit(draft, expect=known.body["content"]).state == "same":
+            store.take_back(draft.key, draft.out)
+        else:
+            raise EngineError(f"the checkpoint {draft.key[:12]} ended in other content than its record, whose weights "
+                              "were given up")  # fmt: skip
 
     def discard(self) -> None:
         """Remove what was not committed."""
@@ -167,7 +180,7 @@ def gather(store: Store, step: Step) -> tuple[dict[str, Any], dict[str, Any], li
 
     def one(role: str, key: str) -> Record | None:
         record = store.read(key)
-        if record is None:
+        if record is None or (record.outcome == "ok" and reads_files(step) and is_gone(store.root, key)):
             gone.append(key)
         elif record.outcome != "ok":
             bad.append(f"{role} {key[:12]} {record.outcome}")

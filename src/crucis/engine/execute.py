@@ -241,6 +241,7 @@ def _commit(context: StepContext, result: Result, meter: Meter) -> dict[str, Any
         landing = desk.store.commit(draft, expect=recorded.body["content"])
         if landing.state == "differs":
             raise ReplayDiffers(_how_it_differs(recorded.body, landing.body))
+        desk.store.take_back(step.key, str(context.out))
         for key, folder, published in context.staged:
             context.commit_published(key, folder, published)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..records import Record
 from .steps import EngineError, Step
+from .weights import reads_files
 
 Cost = Callable[[Step], float]
 
@@ -19,6 +20,7 @@ class Frontier:
         has: whether a record exists (`Store.has`).
         read: the record of a key, to see whether a producer of missing checkpoints was refused (`Store.read`).
         cost: predicted seconds; what takes longest goes first, then plan order.
+        whole: whether a record has all its files (`Store.whole`); default: every record has.
 
     Raises:
         EngineError: an input that is neither stored nor planned, or a cycle, by name.
@@ -30,6 +32,7 @@ class Frontier:
         has: Callable[[str], bool],
         read: Callable[[str], Record | None],
         cost: Cost | None = None,
+        whole: Callable[[str], bool] | None = None,
     ) -> None:
         self.steps: dict[str, Step] = {}
         for step in steps:
@@ -37,7 +40,7 @@ class Frontier:
         self.producer = {key: step.key for step in self.steps.values() for key in step.publishes}
         self.order = {key: i for i, key in enumerate(self.steps)}
         self._rank = {key: -cost(step) for key, step in self.steps.items()} if cost else {}
-        self._has, self._read = has, read
+        self._has, self._read, self._whole = has, read, whole or has
         self.state: dict[str, str] = {}
         self.replay: set[str] = set()
         self.refused_inputs: dict[str, list[str]] = {}  # step -> inputs that will never come: their producer diverged
@@ -59,18 +62,25 @@ class Frontier:
             if self.state[key] == "waiting":
                 queue.append(key)
         for key in [key for key, state in self.state.items() if state == "done"]:
-            lost = {made for made in self.steps[key].hints.get("keep", ()) if not self._has(made)}
+            hints = self.steps[key].hints
+            lost = {made for made in hints.get("keep", ()) if not self._has(made)}
+            if hints.get("weights"):
+                lost |= {
+                    made for made in (key, *self.steps[key].publishes) if self._has(made) and not self._whole(made)
+                }
             if lost and self._revive(key, queue):
                 self.needed.setdefault(key, set()).update(lost)
-        present: dict[str, bool] = {}
+        present: dict[tuple[str, bool], bool] = {}
         while queue:
             key = queue.pop()
             missing: set[str] = set()
+            opens = reads_files(self.steps[key])
+            usable = self._whole if opens else self._has
             for role, source in self._inputs(self.steps[key]):
-                if source not in present:
+                if (source, opens) not in present:
                     done = self.state.get(source) == "done" or source in self.replay
-                    present[source] = done or (source not in self.steps and self._has(source))
-                if not present[source]:
+                    present[source, opens] = (done or source not in self.steps) and usable(source)
+                if not present[source, opens]:
                     self._expect(key, role, source, missing, queue)
             self.waiting[key] = missing
             for source in missing:
@@ -90,14 +100,21 @@ class Frontier:
     def _expect(self, key: str, role: str, source: str, missing: set[str], queue: list[str]) -> None:
         """Note that `key` waits for `source`; a finished producer of a lost checkpoint runs again (replay)."""
         if source in self.steps:
-            missing.add(source)
+            if self.state[source] != "done" or self._revive(source, queue):
+                missing.add(source)
+                if source in self.replay:  # for weights that were given up
+                    self.needed.setdefault(source, set()).add(source)
+            else:
+                self.refused_inputs.setdefault(key, []).append(source)
             return
         producer = self.producer.get(source)
         if producer is None:
             label = self.steps[key].label or key[:12]
-            raise EngineError(
-                f"{label}: the input '{role}' needs the record {source[:12]}, which is neither stored nor planned"
-            )
+            what = "which is neither stored nor planned"
+            if self._has(source):
+                what = ("whose weights were given up (crucis gc --weights), and no step of this plan makes them; run "
+                        "the study that trained it with --weights")  # fmt: skip
+            raise EngineError(f"{label}: the input '{role}' needs the record {source[:12]}, {what}")
         if self.state[producer] == "done" and not self._revive(producer, queue):
             self.refused_inputs.setdefault(key, []).append(source)
             return
@@ -188,9 +205,7 @@ class Frontier:
 
     def published(self, key: str) -> None:
         """A checkpoint record was committed."""
-        producer = self.producer.get(key)
-        if producer is not None:
-            self.needed.get(producer, set()).discard(key)
+        self.needed.get(self.producer.get(key, key), set()).discard(key)
         self._arrive(key)
 
     def done(self, key: str, outcome: str = "ok") -> list[str]:
@@ -200,7 +215,7 @@ class Frontier:
         self._arrive(key)
         lost: list[str] = []
         for made in sorted(self.needed.pop(key, set())):
-            if self._has(made):
+            if self._whole(made):
                 self._arrive(made)
             elif outcome == "ok":
                 lost.append(made)
@@ -233,10 +248,10 @@ class Frontier:
         maker = key if key in self.steps else self.producer.get(key)
         if maker is None or self.state[maker] not in ("done", "ready", "taken", "waiting"):
             return False
-        if maker != key:
+        if self._has(maker):
+            self.replay.add(maker)
+        if maker != key or maker in self.replay:
             self.needed.setdefault(maker, set()).add(key)
-            if self._has(maker):
-                self.replay.add(maker)
         if self.state[maker] == "done":
             self.waiting[maker] = set()
             self._push(maker)

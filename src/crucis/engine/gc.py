@@ -16,6 +16,8 @@ from .archive import read_plan, references
 from .lease import Leases
 from .steps import EngineError
 from .store import Store
+from .weights import Shedding, Stays, needed_by
+from .weights import survey as shedding
 
 DAY = 86_400.0
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -166,6 +168,50 @@ def collect(
         return sweep
     finally:
         lease.drop()
+
+
+def shed(
+    store: Store,
+    stays: Stays,
+    *,
+    act: bool = False,
+    keep_days: float = 90.0,
+    rest_days: float = 7.0,
+    now: float | None = None,
+) -> Shedding:
+    """Give up weights that can be computed again and that nothing needs: records, tables and curves stay.
+
+    Needed are: what pins, imports that were not yet computed again and live leases hold, with all they rest on; inputs
+    of unfinished steps of young plans; what other trainings began with.
+
+    Args:
+        store: the store.
+        stays: why the weights of a record stay for its own sake (they cannot be computed again here), or nothing.
+        act: really remove; else only say what would go.
+        keep_days, rest_days, now: as for `survey`.
+
+    Raises:
+        EngineError: another collection is going on.
+    """
+    leases = Leases(store.root)
+    lease = leases.claim("gc") if act else None
+    if act and lease is None:
+        raise EngineError(f"another garbage collection is going on in {store.root}")
+    try:
+        at = time.time() if now is None else now
+        while True:
+            young, _ = _young_plans(store, keep_days * DAY, at)
+            steps = [step for path in young for step in read_plan(store.path, path)]
+            needed = needed_by(store, steps, reachable(store, roots(store, (), leases)))
+            found = shedding(store, needed, stays, rest_s=rest_days * DAY, now=at)
+            if _young_plans(store, keep_days * DAY, at)[0] == young:
+                break
+        if act:
+            found.bytes = sum(store.give_up(key) for key in found.keys)
+        return found
+    finally:
+        if lease is not None:
+            lease.drop()
 
 
 def _move(source: Path, target: Path) -> bool:

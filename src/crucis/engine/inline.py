@@ -44,7 +44,7 @@ def run_inline(
     store.write_plan(steps)
     if again is not None:
         forget(store, steps, again)
-    frontier = Frontier(steps, store.has, store.read, cost)
+    frontier = Frontier(steps, store.has, store.read, cost, store.whole)
     bench = bench_of(runner)
     journal = Journal(f"{store.root}/journal")
     found = machine.environment() if environment is None else environment

@@ -203,7 +203,7 @@ class Supervisor:
         """Whether the step was done by somebody else in the meantime."""
         step = self.frontier.steps[key]
         for made in list(self.frontier.needed.get(key, ())):
-            if self.store.has(made):
+            if self.store.whole(made):
                 self.frontier.published(made)
         if not self.store.has(key) or (key in self.frontier.replay and self.frontier.needed.get(key)):
             return False
@@ -330,7 +330,7 @@ class Supervisor:
         """An input was damaged and went to quarantine: make it again, or fail where nothing in the plan makes it."""
         self.frontier.wait_for(key, inputs)
         for source in inputs:
-            self._tell("warn", key, text=f"the input {source[:12]} was damaged and is computed again")
+            self._tell("warn", key, text=f"the input {source[:12]} was damaged or given up and is computed again")
             if source in self.frontier.steps and self.frontier.state[source] == "done":
                 self.outcome.cached = max(0, self.outcome.cached - 1)
             if not self.frontier.reopen(source):

@@ -119,6 +119,15 @@ def prefer_to_kill() -> None:
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
+def has_bfloat16() -> bool | None:
+    """Whether the processor has instructions for bfloat16; None where it does not say."""
+    for line in _text("/proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(value.split())
+    return None
+
+
 def has_gpus() -> bool:
     """Whether there is a device file of an NVIDIA GPU."""
     return any(Path("/dev").glob("nvidia[0-9]*"))

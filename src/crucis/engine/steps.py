@@ -23,8 +23,9 @@ class Step:
     `group` is shared by steps that differ only in their seed. `label` and `hints` are for people and for the runner:
     JSON values, never hashed. `hints["quiet_s"]` replaces the run's `stall_s` for this step;
     `hints["published"]` may map published keys to their specs; `hints["keep"]` names published keys that must be there
-    after the run although no step needs them (a finished step that lacks one is replayed). A `sealed` step is never
-    ready.
+    after the run although no step needs them (a finished step that lacks one is replayed); `hints["weights"]`: files
+    of its record that were given up are made again; `hints["values_only"]`: it opens no file of its inputs. A `sealed`
+    step is never ready.
     """
 
     key: str

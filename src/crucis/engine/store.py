@@ -21,7 +21,7 @@ from typing import Any
 
 from ..canon import canonical, step_key
 from ..records import Record
-from . import archive, disk, drafts
+from . import archive, disk, drafts, weights
 from .failures import Notes
 from .steps import EngineError, Step
 
@@ -140,6 +140,10 @@ class Store:
         """Whether the step is done: one look at one name, about 3 microseconds."""
         return os.path.exists(f"{self._steps}/{key[:2]}/{key}/record.json")
 
+    def whole(self, key: str) -> bool:
+        """Whether the step is done and none of its files was given up."""
+        return self.has(key) and not weights.is_gone(self.root, key)
+
     def hits(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that are done."""
         return {key for key in keys if self.has(key)}
@@ -184,6 +188,8 @@ class Store:
             try:
                 size = os.stat(f"{folder}/{name}").st_size
             except FileNotFoundError:
+                if name in weights.gone(self.root, key):
+                    continue
                 return ("corrupt", {}, f"{name} is missing") if self.has(key) else ("absent", {}, "")
             if size != entry["bytes"]:
                 return "corrupt", {}, f"{name} has {size} bytes instead of {entry['bytes']}"
@@ -300,6 +306,19 @@ class Store:
         """Let the step be tried again; the history stays and goes into the next record's `attempt`."""
         self.notes.forget(key)
 
+    # --- weights ------------------------------------------------------------------------------------------------
+
+    def give_up(self, key: str) -> int:
+        """Remove the weights of a record, which stays; the bytes that this frees. See `weights`."""
+        record = self.read(key)
+        return weights.give_up(self.root, record, now()) if record is not None else 0
+
+    def take_back(self, key: str, out: str) -> None:
+        """Put weights that were given up back from `out`, where a replay with the recorded content left them."""
+        record = self.read(key)
+        if record is not None and weights.is_gone(self.root, key):
+            weights.take_back(self.root, record, out)
+
     # --- beside the records ------------------------------------------------------------------------------------
 
     def scratch(self, key: str) -> str:
@@ -337,6 +356,10 @@ class Store:
     def lines(self, name: str) -> list[dict[str, Any]]:
         """All lines of a ledger in the order of writing."""
         return archive.lines(self.path, name)
+
+    def ledgers(self, prefix: str) -> list[str]:
+        """The names of all ledgers that begin so."""
+        return archive.ledgers(self.path, prefix)
 
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

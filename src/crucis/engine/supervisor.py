@@ -59,7 +59,7 @@ def run(
     store.write_plan(steps)  # before looking for hits, so that garbage collection cannot sweep one under our feet
     if again is not None:
         forget(store, steps, again)
-    frontier = Frontier(steps, store.has, store.read, cost)
+    frontier = Frontier(steps, store.has, store.read, cost, store.whole)
     slots = workers or machine.cpu_slots()
     log = f"{store.root}/journal/{machine.host()}.server.log"
     names = list(dict.fromkeys([*preload, runner.partition(":")[0]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -97,6 +97,7 @@ class Plane:
         second: Mapping[str, Tensor],
         scale: Mapping[str, Tensor],
     ) -> None:
+        self._names = list(theta)
         self._rows = [(targets[name], theta[name], first[name], second[name], scale.get(name)) for name in theta]
 
     @torch.no_grad()
@@ -110,3 +111,18 @@ class Plane:
                 target.add_(second, alpha=b)
             if scale is not None:
                 target.mul_(scale)
+
+    @torch.no_grad()
+    def stack(self, points: Sequence[tuple[float, float]], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights (points, ...) at several places, rounded once to the type of the tensors in `like`."""
+        out = {}
+        for name, (_, theta, first, second, scale) in zip(self._names, self._rows, strict=True):
+            across = (-1, *[1] * theta.dim())
+            along = [
+                torch.tensor(side, dtype=theta.dtype, device=theta.device).view(across)
+                for side in zip(*points, strict=True)
+            ]
+            found = theta + along[0] * first
+            found += along[1] * second
+            out[name] = (found if scale is None else found.mul_(scale)).to(like[name].dtype)
+        return out

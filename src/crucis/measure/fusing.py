@@ -5,14 +5,16 @@ layers, and the result held against the network itself at two points of weight s
 stays as it is; a network that cannot be traced, has hooks, or gives other logits runs on the plain path.
 
 oneDNN's own ReLU turns NaN into 0, so a network that has burst could look well. Here ReLU has the slope 1e-30 below 0,
-which rounds away in whatever is added to it, and lets NaN and infinity through. So a finite result is that of the
-network; where the result is not finite, the caller asks the network itself.
+which rounds away in whatever is added to it, and lets NaN and infinity through; after an addition, where it cannot have
+a slope, it is oneDNN's only while the weights themselves exclude an overflow (see `bounds`). So a finite result is that
+of the network; where the result is not finite, the caller asks the network itself.
 """
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +24,12 @@ from torch.nn import functional
 
 from ..seeds import derive
 from ..streams import borrowed
+from .bounds import LIMIT, follow
+from .convolutions import Fused, Halved
+from .stem import Stem, suits
 
 #: Largest difference of logits, relative to the largest logit (at least 1), at which the rewritten graph is taken.
 TOLERANCE = 1e-5
-_SLOPE = 1e-30
 #: Images of the batch on which that is judged.
 _JUDGED = 16
 _RELU = (functional.relu, functional.relu_, torch.relu, torch.relu_)
@@ -33,85 +37,54 @@ _ADD = (operator.add, torch.add)
 _ADD_IN_PLACE = (operator.iadd,)
 
 
-class Fused(nn.Module):
-    """A convolution, then perhaps the addition of another map of the same shape, then perhaps ReLU.
-
-    The filters are laid out for the processor by `pack`, once for every place where the network is put.
-    """
-
-    def __init__(self, conv: nn.Conv2d, relu: bool, size: tuple[int, ...]) -> None:
-        super().__init__()
-        self._conv, self._relu, self._size = conv, relu, list(size)
-        self._shape = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self.pack()
-
-    @property
-    def filters(self) -> Tensor:
-        """(C', C / groups, h, w)."""
-        return self._conv.weight
-
-    def pack(self) -> None:
-        """Take over the filters as they are now."""
-        padding, stride, dilation, groups = self._shape
-        made: Any = torch.ops.mkldnn._reorder_convolution_weight(
-            self._conv.weight, padding, stride, dilation, groups, self._size
-        )
-        self._packed = made
-
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """(N, C, H, W), and what is added (N, C', H', W'), to (N, C', H', W')."""
-        x, bias = x.contiguous(memory_format=torch.channels_last), self._conv.bias
-        if other is None:
-            after, slope = ("leaky_relu", [_SLOPE]) if self._relu else ("none", [])
-            out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, self._packed, bias, *self._shape, after, slope, "")
-            return out
-        other = other.contiguous(memory_format=torch.channels_last)
-        out = torch.ops.mkldnn._convolution_pointwise.binary(
-            x, other, self._packed, bias, *self._shape, "add", 1.0, None, [], ""
-        )
-        return out.relu_() if self._relu else out
-
-
-class Halved(nn.Module):
-    """2x2 max pooling as two element-wise maxima: the same bits, without the indices that pooling would keep."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, 2 H, 2 W) to (N, C, H, W)."""
-        x = torch.maximum(x[:, :, 0::2], x[:, :, 1::2])
-        return torch.maximum(x[..., 0::2], x[..., 1::2])
-
-
 @dataclass
 class Fusion:
     """What became of a network.
 
     Attributes:
-        net: the network to run.
+        net: the network to run, on what `inputs` makes of a batch.
         parts: its fused convolutions; empty on the plain path.
         told: for a record: which path, and why not the other.
+        largest: magnitude of the inputs.
     """
 
     net: nn.Module
-    parts: list[Fused] = field(default_factory=list)
+    parts: list[Fused | Stem] = field(default_factory=list)
     told: str = "plain"
+    largest: float = math.inf
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """What the network is given instead of the batch (N, C, H, W): itself, or its patches."""
+        first = next((part for part in self.parts if isinstance(part, Stem)), None)
+        return x if first is None else first.cut(x)
 
     def pack(self) -> None:
         """To be called when weights have moved."""
         for part in self.parts:
             part.pack()
+        asks = any(isinstance(part, Fused) and part.asks for part in self.parts)
+        if not isinstance(self.net, fx.GraphModule) or not asks:
+            return
+        bounds = follow(self.net, self.largest, lambda m: (m.filters, m.bias) if isinstance(m, (Fused, Stem)) else None)
+        for node, most in bounds.items():
+            module = self.net.get_submodule(str(node.target)) if node.op == "call_module" else None
+            if isinstance(module, Fused):
+                module.safe = most < LIMIT
 
 
-def fuse(net: nn.Module, x: Tensor, moving: Mapping[str, Tensor]) -> Fusion:
+def fuse(net: nn.Module, images: Sequence[Tensor], moving: Mapping[str, Tensor]) -> Fusion:
     """The network with fused convolutions where that is possible and exact.
 
     Args:
         net: in evaluation mode, without gradients; its parameters are shared with the result.
-        x: a batch (N, C, H, W), on which exactness is judged (`TOLERANCE`), as the network stands and far from there.
+        images: batches (N, C, H, W), on the first of which exactness is judged (`TOLERANCE`), as the network stands and
+            far from there.
         moving: the weights that will move, as they are in `net`; the same bits afterwards.
 
     Returns:
         A `Fusion`, whose `pack` is to be called whenever weights have moved.
     """
+    x = images[0]
     reason, some = _hindrance(net, x), x[:_JUDGED]
     if reason:
         return Fusion(net, told=f"plain: {reason}")
@@ -121,7 +94,8 @@ def fuse(net: nn.Module, x: Tensor, moving: Mapping[str, Tensor]) -> Fusion:
         sizes = _sizes(made, some)
     except Exception as error:  # whatever tracing somebody's code may raise, the plain path remains
         return Fusion(net, told=f"plain: the graph is not traced ({type(error).__name__})")
-    found = _rewrite(made, sizes, len(x))
+    found = _rewrite(made, sizes, len(x), sum(map(len, images)))
+    found.largest = max(float(each.abs().max()) for each in images)
     if not found.parts:
         return Fusion(net, told="plain: no convolution that could be fused")
     return found if _agrees(net, found, some, moving) else Fusion(net, told="plain: the fused graph gives other logits")
@@ -168,8 +142,8 @@ def _sizes(made: fx.GraphModule, x: Tensor) -> dict[fx.Node, tuple[int, ...]]:
     return sizes.seen
 
 
-def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch: int) -> Fusion:
-    parts: list[Fused] = []
+def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch: int, images: int) -> Fusion:
+    parts: list[Fused | Stem] = []
     _drop_identities(made)
     for node in [n for n in made.graph.nodes if n.op == "call_module"]:
         conv = made.get_submodule(str(node.target))
@@ -187,12 +161,18 @@ def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch:
         relu = _only_user(last)
         takes = relu is not None and _is_relu(made, relu)
         last = relu if takes and relu is not None else last
-        name = f"fused_{len(parts)}"
-        part = Fused(conv, takes, (batch, *sizes[node.args[0]][1:]))
-        made.add_submodule(name, part)
+        source, pool = node.args[0], _only_user(last)
+        halves = other is None and pool is not None and _halves(made, pool, sizes[node])
+        last = pool if halves and pool is not None else last
+        size = (batch, *sizes[source][1:])
+        first = source.op == "placeholder" and len(source.users) == 1 and other is None and suits(conv, size, images)
+        part: Fused | Stem = Stem(conv, takes, halves, size) if first else Fused(conv, takes, size, halves)
+        if isinstance(part, Fused) and other is not None:
+            part.asks, part.over = takes, other is not source and _read_last(made, other, summed)
+        made.add_submodule(name := f"fused_{len(parts)}", part)
         with made.graph.inserting_before(last):
-            new = made.graph.call_module(name, (node.args[0],) if other is None else (node.args[0], other))
-        sizes[new] = sizes[node]
+            new = made.graph.call_module(name, (source,) if other is None else (source, other))
+        sizes[new] = sizes[last]
         last.replace_all_uses_with(new)
         _erase(made.graph, last, node)
         parts.append(part)
@@ -201,6 +181,19 @@ def _rewrite(made: fx.GraphModule, sizes: dict[fx.Node, tuple[int, ...]], batch:
     made.graph.lint()
     made.recompile()
     return Fusion(made, parts, f"fused: {len(parts)} convolutions")
+
+
+def _read_last(made: fx.GraphModule, node: fx.Node, reader: fx.Node | None) -> bool:
+    """Whether `node` is a convolution's own map that only convolutions read, `reader` the last of them."""
+    order = {each: index for index, each in enumerate(made.graph.nodes)}
+    others = [user for user in node.users if user is not reader]
+    fused = (Fused, Stem)
+    return (
+        reader is not None
+        and all(each.op == "call_module" for each in (node, *others))
+        and all(isinstance(made.get_submodule(str(each.target)), fused) for each in (node, *others))
+        and all(order[user] < order[reader] for user in others)
+    )
 
 
 def _drop_identities(made: fx.GraphModule) -> None:
@@ -214,18 +207,18 @@ def _drop_identities(made: fx.GraphModule) -> None:
 def _halve(made: fx.GraphModule, sizes: Mapping[fx.Node, tuple[int, ...]]) -> None:
     made.add_submodule("halved", Halved())
     for node in [n for n in made.graph.nodes if n.op == "call_module"]:
-        pool = made.get_submodule(str(node.target))
-        if type(pool) is not nn.MaxPool2d or len(node.args) != 1 or node.kwargs:
-            continue
-        plain = (pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices) == (0, 1, False, False)
-        size = sizes.get(node.args[0], (1, 1))
-        if (
-            plain
-            and pool.kernel_size in (2, (2, 2))
-            and pool.stride in (2, (2, 2))
-            and size[-1] % 2 == size[-2] % 2 == 0
-        ):
+        if node.args and _halves(made, node, sizes.get(node.args[0], (1, 1))):
             node.target = "halved"
+
+
+def _halves(made: fx.GraphModule, node: fx.Node, size: tuple[int, ...]) -> bool:
+    """Whether `node` is plain 2x2 max pooling of maps (..., H, W) of even sides."""
+    pool = made.get_submodule(str(node.target)) if node.op == "call_module" else None
+    if not isinstance(pool, nn.MaxPool2d) or type(pool) is not nn.MaxPool2d or len(node.args) != 1 or node.kwargs:
+        return False
+    plain = (pool.padding, pool.dilation, pool.ceil_mode, pool.return_indices) == (0, 1, False, False)
+    twos = pool.kernel_size in (2, (2, 2)) and pool.stride in (2, (2, 2))
+    return plain and twos and size[-1] % 2 == size[-2] % 2 == 0
 
 
 def _erase(graph: fx.Graph, last: fx.Node, first: fx.Node) -> None:
@@ -287,15 +280,21 @@ def _agrees(net: nn.Module, made: Fusion, x: Tensor, moving: Mapping[str, Tensor
     generator = torch.Generator().manual_seed(derive(0, "measure", "fusing", "far"))
     broken = x.clone()
     broken[0] = torch.nan
+    largest = made.largest
     try:
         made.pack()
-        same = _close(net, made, x) and _close(net, made, broken)
+        same = _close(net, made, x)
+        made.largest = math.nan
+        made.pack()
+        same = same and _close(net, made, broken)
+        made.largest = largest
         for name, weight in moving.items():
             noise = torch.randn(weight.shape, generator=generator)
             weight.copy_(kept[name] + kept[name].square().mean().sqrt() * noise)
         made.pack()
         return same and _close(net, made, x)
     finally:
+        made.largest = largest
         for name, weight in moving.items():
             weight.copy_(kept[name])
         made.pack()
@@ -303,9 +302,9 @@ def _agrees(net: nn.Module, made: Fusion, x: Tensor, moving: Mapping[str, Tensor
 
 def _close(net: nn.Module, made: Fusion, x: Tensor) -> bool:
     logits = []
-    for each in (net, made.net):
+    for each, given in ((net, x), (made.net, made.inputs(x))):
         with borrowed(derive(0, "measure", "fusing")):
-            logits.append(each(x))
+            logits.append(each(given))
     want, got = logits
     if want.shape != got.shape or not torch.equal(want.isfinite(), got.isfinite()):
         return False

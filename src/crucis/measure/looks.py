@@ -1,9 +1,10 @@
-"""What a landscape looks along: for every slice a way to move the network and a way to read the loss there."""
+"""What a landscape looks along: for every slice a way to read the loss at places of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,8 +25,7 @@ class Look:
     """One slice.
 
     Attributes:
-        place: moves the network to (a, b).
-        loss: mean cross-entropy (nats) where it stands.
+        along: places (a, b) -> the mean cross-entropy (nats) there.
         norms: lengths of the two directions; the second is 0 on a line.
         cosine: of the angle between them; 0 on a line.
         folded: layers whose normalisation is folded.
@@ -34,14 +34,24 @@ class Look:
         exact: (a, b) -> the loss in float32, where `loss` is in less.
     """
 
-    place: Callable[[float, float], None]
-    loss: Callable[[], float]
+    along: Callable[[Sequence[tuple[float, float]]], list[float]]
     norms: tuple[float, float]
     cosine: float
     folded: int = 0
     path: str = "plain"
     eigenvalues: tuple[float, ...] = ()
     exact: Callable[[float, float], float] | None = None
+
+
+def one_by_one(
+    place: Callable[[float, float], None], loss: Callable[[], float], points: Sequence[tuple[float, float]]
+) -> list[float]:
+    """The losses at places, of a network that is moved to each of them."""
+    out = []
+    for a, b in points:
+        place(a, b)
+        out.append(loss())
+    return out
 
 
 Looks = tuple[float, float, Iterator[Look]]
@@ -93,8 +103,7 @@ def _around(
     for s, (first, second) in enumerate(pairs):
         plane = surface.plane(first, second)
         yield Look(
-            plane.place,
-            surface.loss,
+            partial(surface.along, plane),
             (norm(first), norm(second) if dimensions == 2 else 0.0),
             cosine(first, second) if dimensions == 2 else 0.0,
             surface.folded,
@@ -165,4 +174,4 @@ def _through(
             third = specimen.models.get("third")
             third = draw(theta, _stream(specimen, s, 1), "filter") if third is None else third
         plane = Through(start, end, third, parts, batch_norm=batch_norm)
-        yield Look(plane.place, plane.loss, plane.norms, plane.cosine)
+        yield Look(partial(one_by_one, plane.place, plane.loss), plane.norms, plane.cosine)

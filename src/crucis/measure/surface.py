@@ -18,6 +18,7 @@ from .directions import Plane, moved
 from .evaluate import Batch, losses
 from .folding import Folded, fold
 from .fusing import Fusion, fuse
+from .stacking import Stack, wanted
 
 BatchNorm = Literal["frozen", "batch", "recalibrated"]
 Precision = Literal["fp32", "bf16"]
@@ -34,12 +35,15 @@ class Surface:
         folding: whether frozen normalisation may be folded; off it is only slower.
         fusing: whether convolutions may take along what follows them (see `fusing`); off it is only slower.
         precision: of the forward pass. Points are written in float32 whatever it is, and rounded once for `bf16`.
+        stacking: whether several points go through the network at once (see `stacking`), where statistics are frozen;
+            unless said, on a GPU.
 
     Attributes:
         theta: name -> weight of every parameter that moves, at the trained point.
         folded: how many layers are folded.
         path: which forward pass runs, in words for a record.
         network: what runs.
+        runs: the batches with which it runs.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Surface:
         folding: bool = True,
         fusing: bool = True,
         precision: Precision = "fp32",
+        stacking: bool | None = None,
     ) -> None:
         self._parts, self._policy = parts, batch_norm
         net = copied(model)
@@ -79,12 +84,41 @@ class Surface:
             self._targets = exact
         self._fusion = Fusion(net)
         if fusing and batch_norm == "frozen" and precision == "fp32":
-            self._fusion = fuse(net, self._parts[0][0], self._targets)
+            self._fusion = fuse(net, [x for x, _ in self._parts], self._targets)
         self.path, self.network = self._fusion.told, self._fusion.net
+        self.runs = [(self._fusion.inputs(x), y) for x, y in self._parts]
+        self._stack: Stack | None = None
+        if (wanted(parts[0][0].device) if stacking is None else stacking) and batch_norm == "frozen":
+            stack = Stack(net, self._parts, list(self.theta))
+            self._stack = None if stack.hindrance else stack
+            self.path += f", {stack.most} points at once" if self._stack else f", one by one: {stack.hindrance}"
 
     def plane(self, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Plane:
         """The plane theta + a first + b second."""
         return Plane(self._targets, self.theta, first, second, self._scale)
+
+    def along(self, plane: Plane, points: Sequence[tuple[float, float]]) -> list[float]:
+        """The losses at places of one of its planes, in their order; several at once if they are stacked.
+
+        The trained point is always evaluated by itself, so it is `loss` bit for bit, and so is a single place. The same
+        places in the same order give the same bits.
+        """
+        out: dict[int, float] = {}
+        stack = self._stack if len(points) > 1 else None
+        for index, place in enumerate(points):
+            if stack is None or place == (0.0, 0.0):
+                plane.place(*place)
+                out[index] = self.loss()
+        if stack is not None:
+            rest, named = (
+                [index for index in range(len(points)) if index not in out],
+                dict(self._net.named_parameters()),
+            )
+            for start in range(0, len(rest), stack.most):
+                some = rest[start : start + stack.most]
+                stacked = plane.stack([points[index] for index in some], named)
+                out |= dict(zip(some, stack.losses(stacked), strict=True))
+        return [out[index] for index in range(len(points))]
 
     @torch.no_grad()
     def loss(self) -> float:
@@ -99,7 +133,7 @@ class Surface:
         with borrowed(derive(0, "measure", "surface")):
             if self._policy == "recalibrated":
                 self._recalibrate()
-            value = losses(self._fusion.net, self._parts)[0]
+            value = losses(self._fusion.net, self.runs)[0]
             if self._fusion.parts and not math.isfinite(value):
                 with borrowed(derive(0, "measure", "surface")):
                     value = losses(self._net, self._parts)[0]

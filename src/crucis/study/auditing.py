@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..data.view import view_size
+from ..engine.store import Store
 from ..errors import CrucisError
 from ..records import Record
 from ..report import content as c
 from ..train import recipes
 from ..train.published.audit import Line, Training, audit, verdict
 from ..train.settings import completed, resolve
+from .asking import Asked, askers, dataset, reason
 from .plan import Node
 from .session import Session
 
@@ -62,10 +64,14 @@ def audit_study(session: Session, name: str | None = None) -> list[Audited]:
 def _audited(session: Session, name: str | None = None) -> Iterator[tuple[Node, str, bool, tuple[Line, ...]]]:
     """Every training with a published recipe: its node, the recipe, whether a record tells what ran (that of
     a training that diverged does not), the lines of the audit."""
-    for node in session.plan.by_key.values():
+    seen = set()
+    for node in session.plan.nodes:  # two stages may ask for one training by two recipes, so not each key once
         if not node.spec["kind"].startswith("train/"):
             continue
         chosen = name or node.bound.params.get("recipe")
+        if (place := (node.key, node.instance.stage, chosen)) in seen:
+            continue
+        seen.add(place)
         made = recipes.translated(chosen) if chosen else None
         if made is not None and chosen is not None:
             record = session.store.read(node.key) if session.store.has(node.key) else None
@@ -82,9 +88,10 @@ def pages(session: Session) -> tuple[c.Audit, ...]:
     for number, ((chosen, ran, lines), nodes) in enumerate(found.items(), 1):
         places = dict.fromkeys(" ".join([n.instance.stage, *n.instance.cell.values()]) for n in nodes)
         where = ", ".join(list(places)[:_PLACES]) + (f" and {len(places) - _PLACES} more" * (len(places) > _PLACES))
-        one = len(nodes) == 1
+        count = len({node.key for node in nodes})
+        one = count == 1
         how = ("as it ran" if one else "as they ran") if ran else "as planned (no record tells what ran)"
-        says = f"{len(nodes)} training{'' if one else 's'}, {how}:"
+        says = f"{count} training{'' if one else 's'}, {how}:"
         deviates, adapted = (any(line.outcome == word for line in lines) for word in ("deviates", "adapted"))
         columns = tuple(c.Column(name, says=text) for name, text in _COLUMNS.items())
         rows = tuple(
@@ -97,33 +104,54 @@ def pages(session: Session) -> tuple[c.Audit, ...]:
     return tuple(out)
 
 
-def audit_record(record: Record, name: str | None) -> Audited:
-    """One record of a training.
+def audit_record(store: Store, record: Record, name: str | None = None) -> list[Audited]:
+    """One record of a training against each recipe that a study of the store asked for it by, with the reasons that
+    the study gives; or against `name`, with the reasons of all who asked. Equal audits are told once.
 
     Raises:
-        CrucisError: no training, no recipe named, or a record without notes of what ran.
+        CrucisError: no training, a record without notes of what ran, no published recipe to hold it against.
     """
     if not str(record.spec.get("kind", "")).startswith("train/"):
         raise CrucisError(f"the record {record.key[:12]} is no training")
-    if name is None:
-        raise CrucisError("a record does not name its recipe; give --recipe NAME (crucis recipes list)")
-    made = recipes.translated(name)
     ran = record.body.get("notes", {}).get("trained")
-    if made is None:
-        raise CrucisError(f"{name} is a house recipe; no publication stands behind it")
     if ran is None:
         raise CrucisError(f"the record {record.key[:12]} has no notes of what ran; train it again")
     settings = resolve(completed(record.spec["kind"], record.spec["params"]), int(ran["n_train"]))
-    lines = audit(made, Training(settings, ran))
-    return Audited(record.key[:12], name, True, tuple(lines))
+    found: dict[tuple[str, tuple[Line, ...]], list[Asked]] = {}
+    known = askers(store, record.key)
+    house = dict.fromkeys(one.recipe for one in known if recipes.translated(one.recipe) is None)
+    for one in known or [Asked("", "", "")] * (name is not None):
+        chosen = name or one.recipe
+        made = recipes.translated(chosen)
+        if made is not None:
+            lines = tuple(audit(made, Training(settings, ran, one.data, one.because or None)))
+            found.setdefault((chosen, lines), []).append(one)
+    if not found:
+        raise CrucisError(_nothing(record.key[:12], [name] if name else list(house)))
+    return [Audited(_asked_by(record.key[:12], by), chosen, True, lines) for (chosen, lines), by in found.items()]
+
+
+def _nothing(key: str, house: list[str]) -> str:
+    if house:
+        are = "is a house recipe" if len(house) == 1 else "are house recipes"
+        return f"{' and '.join(house)} {are}; no publication stands behind {'it' if len(house) == 1 else 'them'}"
+    return (f"no study of this store asked for {key} by a recipe; give --recipe NAME (crucis recipes list), or run the "
+            "study that names one: what has a record is not computed again")  # fmt: skip
+
+
+def _asked_by(key: str, by: list[Asked]) -> str:
+    places = dict.fromkeys(f"{one.study}: {one.stage}" for one in by if one.study)
+    return f"{key} ({', '.join(places)})" if places else key
 
 
 def _training(session: Session, node: Node, record: Record | None) -> Training:
     ran = record.body.get("notes", {}).get("trained") if record is not None else None
-    stage = session.study.stages[node.instance.stage]
     n_train = int(ran["n_train"]) if ran else _planned(node)
     return Training(
-        resolve(completed(node.spec["kind"], node.spec["params"]), n_train), ran, _dataset(node), stage.because
+        resolve(completed(node.spec["kind"], node.spec["params"]), n_train),
+        ran,
+        dataset(node),
+        reason(session.study, node),
     )
 
 
@@ -132,11 +160,6 @@ def _planned(node: Node) -> int:
     if node.facts is None:
         raise CrucisError("a training without facts")
     return view_size(node.facts.info, node.facts.data.get("view", {}))
-
-
-def _dataset(node: Node) -> str:
-    """The data set's name, where the stage itself names one."""
-    return str(getattr(node.bound.params.get("data"), "name", ""))
 
 
 def text(found: Audited) -> Iterator[str]:

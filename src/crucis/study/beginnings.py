@@ -39,9 +39,7 @@ def beginning(written: Any, store: Store | None) -> Beginning | None:
         many = (
             f"{len(found)} records begin with {written}" if found else f"no record of this store begins with {written}"
         )
-        raise ValueError(
-            f"initial: {many} with {written}. crucis plan STUDY --steps lists keys; crucis restore brings archives in"
-        )
+        raise ValueError(f"initial: {many}. crucis plan STUDY --steps lists keys; crucis restore brings archives in")
     record = store.read(found[0])
     file = record.body["files"].get(MODEL) if record is not None else None
     if record is None or record.outcome != "ok" or file is None:

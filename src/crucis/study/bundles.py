@@ -100,6 +100,11 @@ class _Maker:
         for name, file in own.items():
             self.files[f"study/{name}"] = file
         keys = self._keys()
+        given_up = [key for key in keys if not self.store.whole(key)]
+        if given_up:
+            many = f"{len(given_up)} record{'s' * (len(given_up) != 1)}"
+            raise CrucisError(f"the weights of {many} were given up (crucis gc --weights), and a bundle is whole. To "
+                              f"make them again: crucis run {main_file(self.study).name} --weights")  # fmt: skip
         for key in keys:
             self._record(key)
         self._code()

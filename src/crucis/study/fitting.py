@@ -11,10 +11,11 @@ from .. import shelf
 from ..shelf import Leaf
 from ..train import recipes
 from .axes import dollars
-from .binding import GRAMMAR, BindingError, grammar_value, level_value, substitute
+from .binding import GRAMMAR, BindingError, bind, grammar_value, level_value, substitute
 from .coverage import Cell, Coverage
 from .distributions import chosen_value, examples, fill, parameters, picked, replaced
 from .entries import report, unknown_key
+from .filling import contradictions, passed_over
 from .leaves import WRITTEN
 from .levels import Levels
 from .scalars import show
@@ -42,6 +43,7 @@ class Fitting:
                 self._subject(one)
                 self._params(one)
                 self._kinds(one)
+                self._together(one)
 
     def _shown(self, stage: Stage) -> list[Stage]:
         """A stage, or stages that stand for it: with every choice and both ends of what a search may put there."""
@@ -211,6 +213,8 @@ class Fitting:
                     self.reading.fault("not-a-choice", path, other)
                 elif asked:
                     self.reading.fault("missing-parameter", path, f"{asked}.")
+                elif key == "recipe" and value is not BAD and (lost := passed_over(leaf, value, {})):
+                    self.reading.fault("unknown-parameter", path, f"{lost}.")
             else:
                 converter.value(leaf.params[name], value)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
@@ -223,6 +227,25 @@ class Fitting:
                     self.reading.fault(issue.code, f"{base}.{last}", issue.text, key=issue.key)
                 continue
             report(converter, where, self.reading)
+
+    def _together(self, stage: Stage) -> None:
+        """Parameters of a training that contradict each other, in every cell that its own `$` tell apart."""
+        if stage.verb != "train":
+            return
+        stage = replace(stage, params={k: v for k, v in stage.params.items() if k == "recipe" or k not in GRAMMAR})
+        if has_bad((stage.params, stage.leaf)):
+            return
+        found = tuple(dict.fromkeys(d.name for d in dollars((stage.leaf, stage.params))))
+        for cell in self.coverage.cells(stage, found) if found else [{}]:
+            try:
+                bound = bind(self.study, stage, cell)
+            except (BindingError, KeyError):
+                continue  # told above
+            for error in contradictions(bound):
+                key = WRITTEN.get(error.parameter, error.parameter)
+                self.reading.fault(
+                    "contradiction", f"stages.{stage.name}.{key}", f"{error.text}.", key=key in stage.params
+                )
 
     @staticmethod
     def _misplaced(recipe: str, leaf: Leaf) -> str | None:

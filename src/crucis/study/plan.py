@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .. import shelf
 from ..canon import step_key
 from ..data.open import Info, describe
 from ..data.view import view_size
@@ -19,7 +18,7 @@ from ..engine.store import Store
 from ..errors import CrucisError
 from ..lengths import Length
 from ..records import Need
-from ..train import recipes, settings
+from ..train import settings
 from ..train.watching import telling
 from ..train.world import check_world
 from .axes import WINNER
@@ -27,6 +26,7 @@ from .beginnings import ROLE, beginning
 from .binding import Bound, bind
 from .design import Instance, InstanceRef, instances
 from .expressions import references
+from .filling import filled
 from .identity import Code, leaf_identity, revision, without_defaults
 from .nodes import Facts, Node, Place, checkpoint, checkpoint_spec, place_of
 from .spec import LeafRef, Ref, Stage, Study
@@ -34,6 +34,7 @@ from .trials import Hunt, hunt, settled
 
 _GRAMMAR_KEYS = ("net", "data", "view", "split", "recipe")
 _AT_CHECKPOINTS = ("accuracy", "loss")  # columns of checkpoint records
+_FAULTS = 20  # that are told at once of what cannot be planned
 _STACKABLE = ("mlp",)  # nets for which stacked seeds are proven bitwise equal to solo runs
 
 
@@ -44,7 +45,8 @@ class PlanError(CrucisError):
 @dataclass(frozen=True)
 class Circumstance:
     """What a plan needs to know and no key contains: where data lies, where steps run, what is unsealed, how many
-    ranks train each network (which a key does contain), and whether this process is one of them."""
+    ranks train each network (which a key does contain), and whether this process is one of them; whether weights that
+    were given up are made again."""
 
     data_root: Path | None = None
     device: str = "auto"
@@ -53,6 +55,7 @@ class Circumstance:
     ranks: int = 1
     together: bool = False
     profile: bool = False
+    weights: bool = False
 
 
 @dataclass
@@ -139,6 +142,10 @@ class Plan:
             hints["unsealed"] = True
         if told:
             hints["tell"] = told
+        if self.circumstance.weights:
+            hints["weights"] = True
+        if node.spec["kind"].partition("/")[0] == "search":
+            hints["values_only"] = True
         return Step(
             key=node.key, spec=node.spec, inputs=dict(node.inputs), group=node.group,
             publishes=tuple(sorted(set(node.marks.values()))), label=node.label, hints=hints,
@@ -172,13 +179,22 @@ class Planner:
     def build(self) -> Plan:
         """The whole plan."""
         found, excluded = instances(self.study)
+        failed: set[Place] = set()
+        wrong: dict[str, tuple[str, Exception]] = {}
         for instance in found:
+            if failed and not failed.isdisjoint(_inputs(instance)):
+                failed.add(place_of(instance))  # of what rests on it nothing can be said
+                continue
             try:
                 self.nodes[place_of(instance)] = self.node(instance)
             except (ValueError, LookupError, OSError) as error:
                 if isinstance(error, KeyError):
                     raise
-                raise PlanError(f"stages.{instance.stage}: {_where(instance)}{error}") from error
+                failed.add(place_of(instance))
+                text = f"stages.{instance.stage}: {_where(instance)}{error}"
+                wrong.setdefault(f"{instance.stage} {error}", (text, error))
+        if wrong:
+            raise PlanError("\n".join(_some([text for text, _ in wrong.values()]))) from next(iter(wrong.values()))[1]
         self._read_checkpoints()
         return Plan(
             self.study,
@@ -260,11 +276,7 @@ class Planner:
 
     def length(self, bound: Bound) -> Length:
         """How long a training is, from what is written, its recipe, or its leaf."""
-        given = bound.params
-        written = {name: value for name, value in given.items() if name not in _GRAMMAR_KEYS}
-        params = recipes.with_recipe(given["recipe"], written)[0] if "recipe" in given else written
-        full = {**_defaults(shelf.leaf("train", "supervised")), **_defaults(bound.leaf), **params}
-        return Length.parse(str(full["length"]))
+        return Length.parse(str(filled(bound)[2]["length"]))
 
     def bound(
         self, stage: Stage, cell: Mapping[str, str], winners: Mapping[str, str] | None = None
@@ -314,12 +326,7 @@ class Planner:
         if data is None:
             raise ValueError("a training stage needs 'data'")
         info = self.infos[data["digest"]]
-        written = {name: value for name, value in given.items() if name not in _GRAMMAR_KEYS}
-        params, origin = written, dict.fromkeys(written, "written")
-        if "recipe" in given:
-            params, origin = recipes.with_recipe(given["recipe"], written)
-            params = {name: _typed(bound.leaf, name, value) for name, value in params.items()}
-        full = {**_defaults(shelf.leaf("train", "supervised")), **_defaults(bound.leaf), **params}
+        params, origin, full = filled(bound)
         resolved = settings.resolve(full, view_size(info, data.get("view", {})))
         depths = dict(parent.depths) if parent else {}
         depth = depths.get("train", 0)
@@ -429,25 +436,18 @@ class Planner:
         return step_key({name: value for name, value in spec.items() if name != "seed"})
 
 
+def _inputs(instance: Instance) -> Iterator[Place]:
+    """The places of all that an instance works on or waits for."""
+    for value in instance.inputs.values():
+        yield from map(place_of, value if isinstance(value, list) else [value])
+
+
+def _some(texts: list[str]) -> list[str]:
+    return texts[:_FAULTS] + [f"and {len(texts) - _FAULTS} more"] * (len(texts) > _FAULTS)
+
+
 def _where(instance: Instance) -> str:
     return f"cell {', '.join(f'{k}={v}' for k, v in instance.cell.items())}: " if instance.cell else ""
-
-
-def _defaults(leaf: shelf.Leaf) -> dict[str, Any]:
-    return {name: param.default for name, param in leaf.params.items() if not param.required}
-
-
-def _typed(leaf: shelf.Leaf, name: str, value: Any) -> Any:
-    """A recipe's value in the form that binding gives to written ones."""
-    param = leaf.params.get(name)
-    if param is None or param.shelf is None or isinstance(value, LeafRef):
-        return value
-    if isinstance(value, str):
-        return LeafRef(param.shelf, value)
-    if isinstance(value, Mapping):
-        inner, params = next(iter(value.items()))
-        return LeafRef(param.shelf, inner, params or {})
-    return [_typed(leaf, name, item) for item in value] if isinstance(value, list) else value
 
 
 def all_references(study: Study) -> list[Ref]:

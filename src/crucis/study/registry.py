@@ -112,6 +112,16 @@ def latest(study: Study, store: Store) -> dict[str, str]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def gated(store: Store) -> set[str]:
+    """Keys that studies with gates had at their last run."""
+    out: set[str] = set()
+    for name in store.ledgers("registrations-"):
+        path = store.path / "latest" / f"{name.removeprefix('registrations-')}.json"
+        if store.lines(name)[-1]["text"].get("gates") and path.is_file():
+            out |= set(json.loads(path.read_text(encoding="utf-8")).values())
+    return out
+
+
 def current(study: Study, store: Store) -> Registration | None:
     """The registration in force, or None before the first run."""
     lines = store.lines(f"registrations-{ledger(study, store)}")

@@ -173,6 +173,9 @@ def _planned(store: Store, key: str) -> Step:
 def _recompute(store: Store, steps: list[Step], fresh: Store, workers: int | None, compare: set[str]) -> Comparison:
     ours = {step.key for step in steps} | {key for step in steps for key in step.publishes}
     for needed in {key for step in steps for key in step.input_keys()} - ours:
+        if store.has(needed) and not store.whole(needed):
+            raise CrucisError(f"the weights of {needed[:12]} were given up (crucis gc --weights); to make them again: "
+                              "crucis run STUDY --weights")  # fmt: skip
         target = Path(fresh.root) / "steps" / needed[:2] / needed
         shutil.copytree(Path(store.root) / "steps" / needed[:2] / needed, target)
     code = Path(store.root) / "code"

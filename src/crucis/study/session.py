@@ -14,7 +14,7 @@ from ..canon import digest
 from ..engine.arrivals import imported
 from ..engine.store import Store
 from ..errors import CrucisError
-from . import hunting, registry
+from . import asking, hunting, registry
 from .load import load_study
 from .plan import Circumstance, Plan, make_plan
 from .spec import Study
@@ -90,7 +90,7 @@ class Session:
 def open_session(
     source: str | Path, *, preset: str | None = None, sets: Sequence[str] = (), yes: bool = False,
     store: str | Path | None = None, data: str | Path | None = None, device: str = "auto", determinism: str = "strict",
-    ranks: int = 1, together: bool = False, profile: bool = False,
+    ranks: int = 1, together: bool = False, profile: bool = False, weights: bool = False,
 ) -> Session:  # fmt: skip
     """Load a study (a file or a shipped protocol's name) and open its store.
 
@@ -103,7 +103,7 @@ def open_session(
     study = load_study(source, preset=preset, sets=sets, yes=yes)
     opened = Store(find_store(study, store))
     unsealed = registry.is_unsealed(study, opened)
-    circumstance = Circumstance(data_root(data), device, determinism, unsealed, ranks, together, profile)
+    circumstance = Circumstance(data_root(data), device, determinism, unsealed, ranks, together, profile, weights)
     return Session(study, opened, circumstance)
 
 
@@ -168,6 +168,7 @@ def _round(
     plan.code.keep(session.store.path / "code")
     registry.register(plan, session.store)
     remember(session)
+    asking.note(session)
     predictor = Predictor(plan, session.store)
     environment = codestate.described(session.study.folder, session.store)
     if session.circumstance.together:

@@ -80,6 +80,7 @@ def ending_of(record: Record, store: Store, models: bool) -> Ending:
         tags |= {"reason": f"{body['reason']['code']}: {body['reason']['text']}"}
     used: dict[str, Plain] = {}
     _flat(used, "used", body["notes"].get("trained", {}))
+    models = models and store.whole(record.key)  # weights may have been given up
     files = {name: record.folder / name for name, about in body["files"].items() if models or about["role"] != "model"}
     step = record.values.get("steps", 0)
     return Ending(

@@ -36,6 +36,13 @@ class Report:
     whole: int
     trouble: str
 
+    def warning(self, study: str) -> str:
+        """What went wrong, and the command that goes on."""
+        return (
+            f"{self.target.tracker} was not written to the end: {self.trouble}. Records are not affected; "
+            f"to go on: crucis track {study} --to {self.target}"
+        )
+
 
 @dataclass
 class Writer:

@@ -288,11 +288,10 @@ class Converter:
         """Rules over a running training, as they are written."""
         if not isinstance(raw, Mapping):
             return self._issue("wrong-type", sub, f"expected rules such as {{grad_norm > 10: log}}, got {show(raw)}.")
-        try:
-            watching.rules(raw)
-        except watching.WatchError as error:
-            return self._issue("bad-rule", sub, f"{error}.")
-        return dict(raw)
+        wrong = watching.faults(raw)
+        for text, error in wrong:
+            self._issue("bad-rule", f"{sub}.{text}", f"{error}.", key=not error.of_action)
+        return BAD if wrong else dict(raw)
 
     def view(self, raw: Any, sub: str = "") -> Any:
         """A view: its keys and the types of their values. Whether it fits the data set, the plan finds out."""

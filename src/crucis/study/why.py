@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..engine.store import Store
@@ -50,20 +50,28 @@ class Why:
 
 
 def replays(plan: Plan, store: Store, nodes: Iterable[Node]) -> list[Node]:
-    """Finished trainings that would run again because a checkpoint is wanted that they did not leave."""
+    """Finished trainings that would run again because a checkpoint is wanted that they did not leave, or because
+    weights are that were given up; with those that such a training itself begins with."""
     part = list(nodes)
-    missing = {made for node in part for made in node.marks.values() if not store.has(made)}
+    missing = {made for node in part for made in (node.key, *node.marks.values()) if not store.whole(made)}
     wanted: set[str] = set()
     for node in part:
         if not store.has(node.key) and not (node.sealed and not plan.circumstance.unsealed):
-            for value in node.inputs.values():
-                wanted.update([value] if isinstance(value, str) else value)
-    out = []
-    for node in part:
+            wanted.update(_opened(node))
+    out: dict[str, Node] = {}
+    for node in reversed(part):
         keep = {node.marks[mark] for mark in node.read} | wanted
-        if store.has(node.key) and missing & keep & set(node.marks.values()):
-            out.append(node)
-    return out
+        if store.has(node.key) and missing & keep & {node.key, *node.marks.values()} and node.key not in out:
+            out[node.key] = node
+            wanted.update(_opened(node))
+    return list(reversed(out.values()))
+
+
+def _opened(node: Node) -> Iterator[str]:
+    """Keys of the records whose files a step opens; a search reads values only."""
+    if not node.spec["kind"].startswith("search/"):
+        for value in node.inputs.values():
+            yield from [value] if isinstance(value, str) else value
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], name: Any = None, path: str = "") -> list[str]:

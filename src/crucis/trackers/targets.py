@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from .sink import Sink
 _SINKS = Path(__file__).parent / "sinks"
 #: Folder beside a study that holds what trackers keep in files, one folder each.
 FOLDER = "tracking"
+SETTING = "CRUCIS_TRACK"  # the user's own choice, for runs that name no tracker
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ def parse(words: Sequence[str], folder: Path, switch: str) -> list[Target]:
         target = Target(name, at)
         found[str(target)] = target
     return list(found.values())
+
+
+def asked(words: Sequence[str], folder: Path) -> list[Target]:
+    """The targets that `--track` names, else those of the user's setting `CRUCIS_TRACK` (separated by spaces).
+
+    Raises:
+        CrucisError: as `parse`.
+    """
+    return parse(words, folder, "--track") if words else parse(os.environ.get(SETTING, "").split(), folder, SETTING)
 
 
 def open_sink(target: Target) -> Sink:

@@ -22,7 +22,8 @@ def account(run: Run) -> dict[str, Any]:
     tensors have rates of their own), `rates` (see `published.rates`), `decays` (the same of a changing weight decay),
     `updates`, `batch`, `n_train`, `steps_per_epoch`, `augment`, `label_smoothing`, `clip`, `ema` and what belongs to
     it, `precision`; with an objective also `objective` (what it says of itself) and `views`, and
-    `ranks` if there were several, `chunks` of a batch at the end of the run if there were several, `checkpointing`, and
+    `ranks` if there were several, `without_update` (steps among `updates` that changed no weight: overflows, skipped
+    losses) if there were any, `chunks` of a batch at the end of the run if there were several, `checkpointing`, and
     under fp16 the last `scale` of the loss."""
     names = {id(value): name for name, value in run.params.items()}
     settings = run.settings
@@ -48,6 +49,8 @@ def account(run: Run) -> dict[str, Any]:
         **({} if run.objective is None else {"objective": run.objective.about(), "views": _views(run)}),
         **({"ranks": run.ranks.world} if run.ranks else {}),
     }  # fmt: skip
+    if run.count.missed:
+        out["without_update"] = run.count.missed
     if run.guard.chunks > 1:
         out["chunks"] = run.guard.chunks
     if settings.checkpointing:

@@ -43,6 +43,11 @@ class Adapting:
         self.cuts.append([step, after / before])
         return True
 
+    @property
+    def done(self) -> bool:
+        """Whether the last evaluation found a plateau that no fall of the rate answers any more."""
+        return bool(self._known.get("done"))
+
     def state(self) -> dict[str, Any]:
         """JSON values."""
         return copy.deepcopy({"known": self._known, "cuts": self.cuts})

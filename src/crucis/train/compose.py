@@ -59,7 +59,8 @@ def tail(
     scaling: Scaling | None = None,
 ) -> Tail:
     """What follows the gradient, in order: take the scale out, check, clip, update, forget the gradient, running
-    average. `check` may raise `reacting.Skipped`, and nothing after it happens."""
+    average. `check` may raise `reacting.Skipped`, and nothing after it happens; an update that overflowed moves no
+    average."""
     out: Tail = [] if scaling is None else [lambda: scaling.scaler.unscale_(optimiser)]
     out += check or []
     if settings.clip is not None:
@@ -73,7 +74,11 @@ def tail(
     out += [optimiser.step, forget] if scaling is None else [lambda: scaling.update(optimiser), forget]
     if average is not None:
         weight, live = 1 - (settings.ema or 0.0), [param.detach() for param in params]
-        out.append(lambda: torch._foreach_lerp_(average, live, weight))
+
+        def move() -> None:
+            torch._foreach_lerp_(average, live, weight)
+
+        out.append(move if scaling is None else scaling.only_made(move))
     return out
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 DECAYS = ("cosine", "linear")
 SHAPES = ("linear", "constant")
 JOINS = ("auto", "before", "replaces", "multiplies")
-GRAINS = ("step", "epoch")
+GRAINS = ("step", "epoch", "epoch_late")
 
 
 def multipliers(settings: Settings) -> list[float]:
@@ -21,7 +21,8 @@ def multipliers(settings: Settings) -> list[float]:
     leads to the value that the schedule starts with, or (`multiplies`) to the schedule's own value at each step. A
     schedule whose leaf declares `AFTER_WARMUP = True` spans the steps that are left; any other counts from the first
     step, so that its milestones stay where they are written; `warmup_joins` may say otherwise. With `rate_every:
-    epoch` a step has the factor of its epoch's first one.
+    epoch` a step has the factor of its epoch's first one, with `epoch_late` that of the first one of the epoch before
+    (the first two epochs share theirs), as where a scheduler is told after each epoch which one has ended.
     """
     leaf = settings.schedule.load("schedules")
     joins = settings.warmup_joins
@@ -39,7 +40,10 @@ def multipliers(settings: Settings) -> list[float]:
     rise = [_rise(settings, k, warm) for k in range(warm)]
     goal = body[:warm] if joins == "multiplies" else body[:1] * warm
     table = [factor * end for factor, end in zip(rise, goal, strict=True)] + body[warm:]
-    return table if settings.rate_every == "step" else [table[k - k % per_epoch] for k in range(total)]
+    if settings.rate_every == "step":
+        return table
+    late = per_epoch if settings.rate_every == "epoch_late" else 0
+    return [table[max(0, k - k % per_epoch - late)] for k in range(total)]
 
 
 def _rise(settings: Settings, k: int, warm: int) -> float:

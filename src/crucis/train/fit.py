@@ -159,7 +159,7 @@ def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
         except (RuntimeError, MemoryError) as error:  # torch's own error of exhausted memory is a RuntimeError
             if not is_full(error):
                 raise
-            run.position, run.guard.trouble = i, error
+            run.guard.trouble = _before(run, i) or error
             return
         run.position = i
         try:
@@ -171,6 +171,25 @@ def _drive(run: Run, step: Step, due: Callable[[int], bool]) -> None:
             return
         if up or run.guard.due:
             return
+
+
+def _before(run: Run, position: int) -> Divergence | None:
+    """A step broke off behind the step `position`: forget what it left, and read the steps before it. What went wrong
+    in one of them came first."""
+    made, run.position = position - run.position, position
+    scales = [] if run.scaling is None else run.scaling.scales
+    for values in (run.losses, run.hits, run.norms, scales):
+        del values[made:]
+    if run.ranks:  # the others are elsewhere
+        return None
+    try:
+        run.fold()
+    except Divergence as error:
+        return error
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+    return None
 
 
 def _beat(run: Run, cadence: Cadence) -> None:

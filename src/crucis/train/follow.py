@@ -17,15 +17,21 @@ Act = Callable[[], Any]
 
 
 class Count:
-    """How many optimiser steps were made; kept only where something depends on it."""
+    """Optimiser steps: `at`, the place of the coming one in the courses; `made`, those that updated the weights. Both
+    are kept only where something depends on them. `missed`: steps of the run that made no update, known since they were
+    last read."""
 
     def __init__(self) -> None:
-        self.made = 0
+        self.at = self.made = self.missed = 0
 
 
 def follow(run: Run) -> tuple[list[Tensor] | None, list[Act], list[Act]]:
     """The weights of an average that moves by the same share at every step (the tail does that), or None; what to do
-    before and behind the tail. Nothing that was not asked for."""
+    before and behind the tail. Nothing that was not asked for.
+
+    A step that makes no update (an overflow under fp16, a loss that a rule skips) takes its place in the courses of
+    rate and weight decay, as with the schedulers of timm and of torch, which follow the iterations. An average does not
+    move in it, and it does not count for `ema_warmup` and `ema_every`: there is no new weight to average."""
     before: list[Act] = []
     behind: list[Act] = []
     settings, count = run.settings, run.count
@@ -35,7 +41,7 @@ def follow(run: Run) -> tuple[list[Tensor] | None, list[Act], list[Act]]:
 
     plain = settings.ema_every == 1 and not settings.ema_warmup and not settings.ema_statistics
     own = run.average is not None and not plain
-    if run.decays is not None or own:
+    if own:
         behind.append(counted)
     if run.decays is not None:
         before.append(_strength(run.optimiser, run.decays, count))
@@ -52,7 +58,8 @@ def _strength(optimiser: torch.optim.Optimizer, decays: list[float], count: Coun
     groups = [group for group in optimiser.param_groups if group["decays"]]
 
     def act() -> None:
-        strength = decays[count.made]
+        strength = decays[count.at]
+        count.at += 1
         for group in groups:
             group["weight_decay"] = strength
 

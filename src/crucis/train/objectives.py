@@ -8,8 +8,8 @@ those of every training.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -20,8 +20,11 @@ from .. import streams
 from ..data.augmenting import Augmentation
 from .backbone import Backbone
 from .compose import Step, Tail
+from .gathering import gathered
 from .modes import autocast
+from .ranks import Ranks
 from .scaling import Scaling
+from .synced import synchronise
 
 if TYPE_CHECKING:
     from .run import Job
@@ -42,9 +45,12 @@ class Objective(ABC):
         teacher: a network beside the student that receives none, or None; saved, too.
         totals: names of the numbers beside `loss` that `loss` returns, each a column of `curve.npz` as a mean.
         views: the augmentations of each view of an example, in order; empty: the example as it is.
-        done: optimiser steps made; set when a run is resumed.
+        done: optimiser steps passed, those without an update included; set when a run is resumed.
         total: optimiser steps of the whole training.
         cast: makes the context of a forward pass (autocast); losses are computed outside of it, in fp32.
+        ranks: this process among those that share each batch, or None. Losses and totals that are means over examples
+            need not know, since the means over the ranks are taken; what compares or pools the examples of a batch
+            asks for them all by `everywhere`.
     """
 
     student: nn.Module
@@ -54,6 +60,7 @@ class Objective(ABC):
     done: int = 0
     total: int = 1
     cast: Callable[[], AbstractContextManager[Any]] = staticmethod(nullcontext)
+    ranks: Ranks | None = None
 
     @property
     @abstractmethod
@@ -65,15 +72,31 @@ class Objective(ABC):
         """`loss`, the scalar that is minimised, and every number of `totals`. Labels are not shown. Also called on the
         validation split, in evaluation mode: what it keeps for `after_step` must not outlive the next call."""
 
+    def everywhere(self, x: Tensor) -> Tensor:
+        """The rows of the whole batch, of which `x` are this rank's; with a gradient, if all ranks compute the same
+        loss of it."""
+        return x if self.ranks is None else gathered(x, self.ranks)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within this block the batch is not shared: every rank computes all of it."""
+        ranks, self.ranks = self.ranks, None
+        try:
+            yield
+        finally:
+            self.ranks = ranks
+
     def masks(self, n: int, source: torch.Generator) -> tuple[Tensor, ...]:  # noqa: ARG002
         """The masks of a batch of `n` examples, drawn on the CPU, each with n rows."""
         return ()
 
     def before_update(self, optimiser: Optimizer) -> None:  # noqa: B027 - most objectives have nothing to do here
-        """Called after the gradient and before the optimiser's step."""
+        """Called after the gradient, without the scale of its loss and averaged over the ranks, before the rules that
+        look at it, clipping and the optimiser's step."""
 
     def after_step(self) -> None:  # noqa: B027 - as above
-        """Called after the optimiser's step, `done` not yet counted up: a teacher follows here."""
+        """Called after the optimiser's step, `done` not yet counted up: a teacher follows here. Not called where the
+        step made no update."""
 
     def extra_state(self) -> dict[str, Tensor]:
         """Name -> live tensor beyond the student that the rest of the run depends on; a resumed run copies into it.
@@ -113,10 +136,10 @@ def composed(
         totals.append(torch.stack([found[name].detach().float() for name in names]) if names else loss.new_zeros(0))
         for group in groups:
             group["lr"] = rate
-        objective.before_update(optimiser)
         for act in after:
             act()
-        objective.after_step()
+        if scaling is None or scaling.made:
+            objective.after_step()
         objective.done += 1
 
     return step
@@ -134,4 +157,10 @@ def objective_of(job: Job, model: nn.Module) -> Objective | None:
     if made.teacher is not None:
         made.teacher.to(job.device)
     made.student.to(job.device).train()
+    if job.ranks:
+        made.ranks = job.ranks
+        for part in (made.student, made.teacher):
+            if part is not None:
+                job.ranks.alike(part)
+                synchronise(part)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,12 +59,14 @@ def evaluate(run: Run) -> Found:
     held = Seeing(split, run.settings, job.streams, objective)
     total, count = torch.zeros((), dtype=torch.float64), 0
     both = nn.ModuleList(part for part in (objective.student, objective.teacher) if part is not None)
-    with evaluation_mode(both), torch.no_grad():
+    with evaluation_mode(both), torch.no_grad(), objective.alone():
         for seen in held.fixed("validation"):
             total += objective.loss(seen)["loss"].double().cpu()
             count += 1
             run.tick()
     columns = {"loss": float(total) / count, **_worth(run, split)}
+    if run.ranks:  # each computed them whole; schedules and rules decide on one and the same number
+        columns = json.loads(run.ranks.share(json.dumps(columns).encode()))
     run.spent["evaluation_s"] += time.perf_counter() - before
     return Found({name: columns[name] for name in EVALUATED}, split.n)
 

@@ -79,6 +79,11 @@ class Ranks:
         both = self.total(torch.stack([losses.double() / self.world, hits.double()]))
         return both[0], both[1]
 
+    def means(self, losses: Tensor, totals: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean losses (k,) and an objective's mean totals (k, m), float64, over the ranks."""
+        both = self.total(torch.cat([losses[:, None], totals], 1).double() / self.world)
+        return both[:, 0], both[:, 1:]
+
     def share(self, data: bytes = b"") -> bytes:
         """The bytes that rank 0 gives, on every rank."""
         size = torch.tensor([len(data)], device=self.device)

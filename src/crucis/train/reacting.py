@@ -163,38 +163,42 @@ class Guard:
 
         return careful
 
-    def sift(self, position: int, count: int) -> np.ndarray | None:
-        """Which of the last `count` steps up to `position` were made; None if all. Records those that were not.
+    def sift(self, position: int, losses: np.ndarray) -> np.ndarray | None:
+        """Which of the last steps up to `position`, with these losses (k,), were made; None if all. Records those that
+        were not, step by step and none behind a loss that ends the training or sends it back: what is recorded does
+        not depend on how many steps are read together.
 
         Raises:
             Divergence: too many in a row were not.
         """
-        self._overflows(position, count)
-        if not self.skipped:
+        scaling, count = self.run.scaling, len(losses)
+        if scaling is None and not self.skipped:
             return None
-        whys, self.skipped = self.skipped, []
-        for place, why in enumerate(whys):
-            step = position - count + place + 1
-            self.row = 0 if why is None else self.row + 1
-            if why is not None:
-                self.note(step, why, "skip")
-            if self.row >= IN_A_ROW:
-                raise Divergence(f"{IN_A_ROW} steps in a row were skipped ({why})", step)
-        return np.array([why is None for why in whys])
+        whys, self.skipped = self.skipped or [None] * count, []
+        scales: list[float | None] = [None] * count
+        if scaling is not None:
+            scales = [*scaling.scales]
+            scaling.scales.clear()
+        made = np.array([why is None for why in whys])
+        bad = np.flatnonzero(~np.isfinite(losses) & made)
+        last = int(bad[0]) + 1 if bad.size else count
+        for place, (why, scale) in enumerate(zip(whys[:last], scales[:last], strict=True)):
+            self._missed(position - count + place + 1, why, scale)
+        return None if made.all() else made
 
-    def _overflows(self, position: int, count: int) -> None:
-        scaling = self.run.scaling
-        if scaling is None:
-            return
-        scales = [*scaling.scales]
-        scaling.scales.clear()
-        for place, scale in enumerate(scales):
-            step = position - count + place + 1
-            self.overflow_row = 0 if scale is None else self.overflow_row + 1
-            if scale is not None:
-                self.note(step, "overflow", "skip", scale=scale)
-            if self.overflow_row >= OVERFLOWS:
-                raise Divergence(f"the gradient overflowed in {OVERFLOWS} steps in a row", step)
+    def _missed(self, step: int, why: str | None, scale: float | None) -> None:
+        """Count a step that was skipped (`why`) or overflowed (to this `scale`), if it was one of these."""
+        self.row = 0 if why is None else self.row + 1
+        self.overflow_row = 0 if scale is None else self.overflow_row + 1
+        self.run.count.missed += why is not None or scale is not None
+        if scale is not None:
+            self.note(step, "overflow", "skip", scale=scale)
+        if why is not None:
+            self.note(step, why, "skip")
+        if self.overflow_row >= OVERFLOWS:
+            raise Divergence(f"the gradient overflowed in {OVERFLOWS} steps in a row", step)
+        if self.row >= IN_A_ROW:
+            raise Divergence(f"{IN_A_ROW} steps in a row were skipped ({why})", step)
 
     def note(self, step: int, why: str, did: str, **more: Any) -> None:
         """Put a reaction down, in the record and in the journal."""

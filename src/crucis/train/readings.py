@@ -45,6 +45,8 @@ def after_row(run: Run, whole: np.ndarray, scores: Scored) -> None:
     run.guard.look(step, values)
     if run.adapting is not None and run.adapting.look(step, scores):
         run.retime()
+    if run.settings.to_plateau and run.adapting is not None and run.adapting.done:
+        run.end = step
 
 
 def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str
     ):
         with run.aside("features", run.position):
             values["feature_variance"] = _feature_variance(run)
+    if run.ranks and any("feature_variance" in rule.metrics for rule in run.guard.rules):  # one number decides
+        values["feature_variance"] = float(run.ranks.share(repr(values["feature_variance"]).encode()))
     return values
 
 

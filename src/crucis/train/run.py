@@ -40,6 +40,7 @@ from .scaling import Scaling
 from .seeing import Seeing
 from .settings import Settings, SettingsError
 from .synced import synchronise
+from .unheard import check_heard
 from .world import check_world
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Run:
         settings, device, ranks = self.settings, job.device, job.ranks
         self.ranks = ranks
         if ranks:
-            check_world(settings, ranks.world, job.objective is not None)
+            check_world(settings, ranks.world)
         if settings.on_memory == "halve_batch" and job.objective is not None:
             raise SettingsError(
                 "on_memory", "an objective compares the examples of a whole batch; write on_memory: stop"
@@ -133,6 +134,7 @@ class Run:
         self.model = self._model()
         self.objective = objective_of(job, self.model)
         if self.objective is not None:
+            check_heard(settings, self.objective.views)
             self.model = self.objective.student
         self.params = trained(self.model)
         self.average = copy.deepcopy(self.model) if settings.ema is not None else None
@@ -141,10 +143,11 @@ class Run:
         self.stream = ranks.stream(job.streams) if ranks else streams.Stream(*job.streams, "model", device=device)
         self.training = Resident(job.data.train, job.data.mean, job.data.std, device, classes=job.data.classes)
         self.validation = Sheet(Resident(job.data.validation, job.data.mean, job.data.std, device))
+        rows = ranks.rows if ranks else slice(None)
         self.feed = (
-            Feed(self.training, settings, job.streams, ranks.rows if ranks else slice(None))
+            Feed(self.training, settings, job.streams, rows)
             if self.objective is None
-            else Seeing(self.training, settings, job.streams, self.objective)
+            else Seeing(self.training, settings, job.streams, self.objective, rows)
         )
         active = job.data.active or tuple(range(job.data.classes))
         self.head = Head.of(settings.head, active, job.data.classes, device)
@@ -202,18 +205,22 @@ class Run:
         """The composed step of a solo run."""
         live = list(self.params.values())
         average, before, behind = follow(self)
+        if self.scaling is not None:
+            behind = [self.scaling.only_made(act) for act in behind]
         forward: Any = self.model
         if self.settings.compile:
             # The masks of a compiled dropout are those of the plain one only with the fallback generator.
             forward = torch.compile(self.model, options={"fallback_random": True})
         settings, scaling = self.settings, self.scaling
-        checks = self.guard.check(live, self.wants_norm)
-        after = [*before, *tail(self.optimiser, live, settings, average, checks, scaling), *behind]
-        if self.objective is not None:
-            step = composed(self.objective, self.optimiser, after, self.losses, self.hits, scaling)
-            return self.guard.wrap(step, live)
+        checks, optimiser, objective = self.guard.check(live, self.wants_norm), self.optimiser, self.objective
+        if objective is not None:  # behind the scale, which a limit of its own must not see
+            checks = [lambda: objective.before_update(optimiser), *checks]
+        after = [*before, *tail(optimiser, live, settings, average, checks, scaling), *behind]
         if self.ranks:
             after, settings = [averager(live, self.ranks), *after], self.ranks.local(settings)
+        if objective is not None:
+            step = composed(objective, optimiser, after, self.losses, self.hits, scaling)
+            return self.guard.wrap(step, live)
         term = None if self.job.term is None else self.job.term(self.model)
         step = compose(
             forward, settings, self.head, self.job.device, self.feed.soft, self.optimiser, after,
@@ -241,7 +248,7 @@ class Run:
         for values in (self.losses, self.hits, self.norms):
             values.clear()
         if self.ranks:
-            losses, hits = self.ranks.totals(losses, hits)
+            losses, hits = (self.ranks.totals if self.objective is None else self.ranks.means)(losses, hits)
         self.absorb(losses.cpu().numpy(), hits.cpu().numpy(), norms)
 
     def absorb(self, losses: np.ndarray, hits: np.ndarray, norms: np.ndarray | None = None) -> None:
@@ -251,7 +258,7 @@ class Run:
         Raises:
             Divergence: see `fold`.
         """
-        made = self.guard.sift(self.position, len(losses))
+        made = self.guard.sift(self.position, losses)
         bad = np.flatnonzero(~np.isfinite(losses) if made is None else ~np.isfinite(losses) & made)
         if bad.size:
             first = self.position - len(losses) + int(bad[0]) + 1
@@ -425,7 +432,7 @@ class Run:
         tensors["folded"] = torch.from_numpy(folded)
         plain = {
             "identity": self.identity, "position": self.position, "end": self.end, "rows": self.rows,
-            "made": self.count.made,
+            "made": self.count.made, "missed": self.count.missed,
             "best": self.best, "scalars": scalars, "others": self.stream.pack_others(),
             "probes": {str(step): {k: v.hex() for k, v in found.items()} for step, found in self.probes.items()},
         }  # fmt: skip
@@ -466,7 +473,8 @@ class Run:
         folded = tensors["folded"].numpy().copy()
         self.folded = [folded] if folded.shape[1] else []
         self.position, self.end = plain["position"], plain["end"]
-        self.count.made = plain.get("made", self.position)
+        self.count.at, self.count.made = self.position, plain.get("made", self.position)
+        self.count.missed = plain.get("missed", 0)
         if self.objective is not None:
             self.objective.done = self.position
         self.rows, self.best = [dict(row) for row in plain["rows"]], dict(plain["best"])

@@ -7,6 +7,7 @@ et al., Mixed Precision Training, 2018, arXiv:1710.03740, section 3.2.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,12 +16,14 @@ from torch.optim import Optimizer
 
 
 class Scaling:
-    """The scaler of a run. `scales`: per step since it was last read, the new scale after an overflow, or None."""
+    """The scaler of a run. `scales`: per step since it was last read, the new scale after an overflow, or None;
+    `made`: whether the last step was."""
 
     def __init__(self, device: str) -> None:
         self._kind = torch.device(device).type
         self.scaler = torch.amp.GradScaler(self._kind)
         self.scales: list[float | None] = []
+        self.made = True
 
     def backward(self, loss: Tensor) -> None:
         """The gradient of the scaled loss."""
@@ -34,7 +37,17 @@ class Scaling:
         self.scaler.step(optimiser)
         self.scaler.update()
         after = self.scaler.get_scale()
-        self.scales.append(after if after < before else None)
+        self.made = not after < before
+        self.scales.append(None if self.made else after)
+
+    def only_made(self, act: Callable[[], Any]) -> Callable[[], None]:
+        """An act behind the update that belongs to it: left out where the update was."""
+
+        def acted() -> None:
+            if self.made:
+                act()
+
+        return acted
 
     def state(self) -> dict[str, Any]:
         """The scale and its counter, as JSON values."""

@@ -20,13 +20,18 @@ from .views import Views
 class Seeing(Feed):
     """A split as a sequence of (`Seen`, labels).
 
-    Streams: those of `Views`, and `mask/EPOCH/BATCH` for the masks of a batch.
+    Streams: those of `Views`, and `mask/EPOCH/BATCH` for the masks of a batch. `rows` are those that a rank among
+    several wants of each batch; what is drawn does not depend on it.
     """
 
-    def __init__(self, split: Resident, settings: Settings, names: tuple[int, str, int], objective: Objective) -> None:
+    def __init__(
+        self, split: Resident, settings: Settings, names: tuple[int, str, int], objective: Objective,
+        rows: slice = slice(None),
+    ) -> None:  # fmt: skip
         self.split, self.size, self.names, self.objective = split, settings.batch, names, objective
+        self.rows = rows
         self.pipelines = [Pipeline(list(steps)) for steps in objective.views] or [Pipeline([])]
-        self.views = Views(split, self.pipelines, settings.batch, names)
+        self.views = Views(split, self.pipelines, settings.batch, names, rows)
         self.pipeline, self.soft = self.pipelines[0], False
         self._epoch = -1
         self._batch: Batch | None = None
@@ -36,7 +41,7 @@ class Seeing(Feed):
 
         def seen(i: int) -> tuple[Seen, Tensor]:
             views, y = batch(i)
-            return Seen(views, self._masks(len(y), epoch, i)), y
+            return Seen(views, tuple(mask[self.rows] for mask in self._masks(self.size, epoch, i))), y
 
         return seen
 

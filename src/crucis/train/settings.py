@@ -6,7 +6,7 @@ Imports no torch, because a plan calls it for every step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from .. import shelf
 from ..errors import CrucisError, did_you_mean
 from ..lengths import Length
-from . import courses
+from . import courses, until
 from .adapting import Adapting
 from .watching import Rule, WatchError, rules
 
@@ -30,8 +30,16 @@ class SettingsError(CrucisError, ValueError):
     """Training parameters that do not fit together. `parameter` names the one to change."""
 
     def __init__(self, parameter: str, text: str) -> None:
-        self.parameter = parameter
+        self.parameter, self.text = parameter, text
         super().__init__(f"{parameter}: {text}")
+
+
+class Disagreement(SettingsError):
+    """Parameters that can be, each by itself, and not together. `all` that disagree; `parameter` is the first."""
+
+    def __init__(self, found: tuple[SettingsError, ...]) -> None:
+        super().__init__(found[0].parameter, "; ".join([found[0].text, *map(str, found[1:])]))
+        self.all = found
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Settings:
         initial_head: whether the head of the weights to begin with is kept (`keep`) or drawn anew (`new`).
         weight_decay_end: what the strength becomes, or None if it does not change.
         dropped: examples of an epoch's order that fill no batch.
+        to_plateau: the run decides when it ends; `total_steps` is then the maximum.
     """
 
     params: Mapping[str, Any]
@@ -119,6 +128,7 @@ class Settings:
     on_not_finite: str = "stop"
     on_memory: str = "stop"
     watch: tuple[Rule, ...] = ()
+    to_plateau: bool = False
 
     def multipliers(self) -> list[float]:
         """The schedule with its warm-up, as one factor of `lr` per optimiser step. Torch-free."""
@@ -149,10 +159,9 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
     written = _number(given, "batch", 1)
     batch = min(written, n_train)
     per_epoch = n_train // batch
-    total = _steps(given, "length", per_epoch)
+    length, to_plateau = until.maximum(given, "length")
+    total = _steps({"length": length}, "length", per_epoch)
     accumulate = _number(given, "accumulate", 1)
-    if batch % accumulate:
-        raise SettingsError("accumulate", f"{accumulate} chunks do not divide a batch of {batch} examples")
     schedule = _known(choice(given["schedule"], "schedule"), "schedules", "schedule")
     settings = Settings(
         params=dict(given), n_train=n_train, batch=batch, steps_per_epoch=per_epoch, total_steps=total,
@@ -181,9 +190,30 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         checkpointing=_flag(given, "checkpointing"),
         on_not_finite=_one_of(given, "on_not_finite", ON_NOT_FINITE),
         on_memory=_one_of(given, "on_memory", ("stop", "halve_batch")), watch=_rules(given["watch"]),
+        to_plateau=to_plateau,
     )  # fmt: skip
-    _agree(settings)
+    wrong = tuple(_disagreements(settings))
+    if wrong:
+        raise Disagreement(wrong)
     return settings
+
+
+def contradictions(params: Mapping[str, Any]) -> tuple[SettingsError, ...]:
+    """Which parameters cannot be together whatever the data are: with the fewest steps of an epoch, and with many.
+
+    Raises:
+        SettingsError: one that cannot be by itself.
+    """
+    few, many = ({error.parameter: error for error in _disagreeing(params, count)} for count in (1, 10**9))
+    return tuple(error for name, error in many.items() if name in few)
+
+
+def _disagreeing(params: Mapping[str, Any], n_train: int) -> tuple[SettingsError, ...]:
+    try:
+        resolve(params, n_train)
+    except Disagreement as error:
+        return error.all
+    return ()
 
 
 def defaults() -> dict[str, Any]:
@@ -213,29 +243,49 @@ def completed(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: param.default for key, param in shelf.leaf("train", name).params.items()}, **params}
 
 
-def _agree(settings: Settings) -> None:
+def _disagreements(settings: Settings) -> Iterator[SettingsError]:
+    """Parameters that exclude each other, or need each other: all of them, so that they are told together."""
+    if settings.batch % settings.accumulate:
+        text = f"{settings.accumulate} chunks do not divide a batch of {settings.batch} examples"
+        yield SettingsError("accumulate", text)
     if settings.patience is not None and settings.select is None:
-        raise SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")
+        yield SettingsError("patience", "early stopping needs to know the metric; write select: accuracy or loss")
     if settings.warmup_steps and settings.schedule.name == "one_cycle":
-        raise SettingsError("warmup", "one_cycle has its own rise (its parameter 'rise'); write warmup: 0 beside it")
+        yield SettingsError("warmup", "one_cycle has its own rise (its parameter 'rise'); write warmup: 0 beside it")
     if settings.checkpointing and settings.compile:
-        raise SettingsError("checkpointing", "a compiled network decides itself what it computes twice; leave out one")
+        yield SettingsError("checkpointing", "a compiled network decides itself what it computes twice; leave out one")
     if settings.warmup_shape == "constant" and settings.warmup_from is None:
-        raise SettingsError("warmup_shape", "a constant warm-up needs its share of the rate; write warmup_from: 0.1")
+        yield SettingsError("warmup_shape", "a constant warm-up needs its share of the rate; write warmup_from: 0.1")
     if settings.ema is None and (settings.ema_warmup or settings.ema_statistics or settings.ema_every != 1):
-        raise SettingsError("ema", "there are ema_... parameters but no running average; write ema: 0.9999, or leave "
+        yield SettingsError("ema", "there are ema_... parameters but no running average; write ema: 0.9999, or leave "
                                    "them out")  # fmt: skip
-    _momentum(settings.optimiser)
+    if settings.to_plateau:
+        try:
+            until.check(settings)
+        except SettingsError as error:
+            yield error
+    yield from _momentum(settings.optimiser)
+    yield from _interval(settings)
 
 
-def _momentum(chosen: Choice) -> None:
+def _momentum(chosen: Choice) -> Iterator[SettingsError]:
     """Parameters of sgd that exclude each other."""
     written = chosen.params
     if chosen.name == "sgd" and chosen.entry is None and written.get("dampening"):
         if written.get("form") == "caffe":
-            raise SettingsError("optimiser", "sgd with form: caffe has no dampening; leave one of them out")
-        if written.get("nesterov", True):
-            raise SettingsError("optimiser", "sgd dampens plain momentum only; write nesterov: false beside dampening")
+            yield SettingsError("optimiser", "sgd with form: caffe has no dampening; leave one of them out")
+        elif written.get("nesterov", True):
+            yield SettingsError("optimiser", "sgd dampens plain momentum only; write nesterov: false beside dampening")
+
+
+def _interval(settings: Settings) -> Iterator[SettingsError]:
+    """An interval of the schedule that is shorter than a step: asked of the schedule itself, for one step."""
+    chosen = settings.schedule
+    if chosen.entry is None and not _own(chosen.name) and "every" in chosen.params:
+        try:
+            chosen.load("schedules")(1, settings.steps_per_epoch, **chosen.params)
+        except ValueError as error:
+            yield SettingsError("schedule", str(error))
 
 
 def _known(chosen: Choice, shelf_name: str, parameter: str) -> Choice:
@@ -256,7 +306,8 @@ def _steps(given: Mapping[str, Any], name: str, per_epoch: int) -> int:
     except ValueError as error:
         raise SettingsError(name, str(error)) from None
     if length.unit == "plateau":
-        raise SettingsError(name, "'plateau' is not offered yet; write a length with select and patience beside it")
+        raise SettingsError(name, "a plateau may end a training ('for: plateau'), and is no other length; write "
+                                  "'1 epochs' or '500 steps'")  # fmt: skip
     return length.steps(per_epoch)
 
 

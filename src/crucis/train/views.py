@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import streams
 from ..data.augmenting import Pipeline
 from ..data.batches import Resident
-from ..data.blocks import batches
+from ..data.blocks import batches, of_each
 from ..data.dataset import DataError
 
 Batch = Callable[[int], tuple[tuple[Tensor, ...], Tensor]]
@@ -32,6 +32,8 @@ class Views:
         pipelines: one per view. No mixes: a view keeps its label.
         size: examples per batch; the last batch of an epoch may be smaller.
         names: seed, verb and depth, with which the name of every stream begins.
+        rows: those of each batch that are wanted; of the others nothing is made, and the last batch, if it is smaller,
+            is left out unless all are.
 
     Attributes:
         shapes: (C, H, W) of each view.
@@ -40,12 +42,16 @@ class Views:
         DataError: no view, or a mix in one.
     """
 
-    def __init__(self, split: Resident, pipelines: Sequence[Pipeline], size: int, names: tuple[int, str, int]) -> None:
+    def __init__(
+        self, split: Resident, pipelines: Sequence[Pipeline], size: int, names: tuple[int, str, int],
+        rows: slice = slice(None),
+    ) -> None:  # fmt: skip
         if not pipelines:
             raise DataError("views: there is none; give one pipeline per view")
         if any(step.kind == "mix" for pipeline in pipelines for step in pipeline.steps):
             raise DataError("views: mixup, cutmix and mix blend labels, which views do not have; leave them out")
         self.split, self.pipelines, self.size, self.names = split, tuple(pipelines), size, names
+        self.rows = rows
         self.shapes = tuple(pipeline.shape(split.shape) for pipeline in self.pipelines)
         self._epoch = -1
         self._batch: Batch | None = None
@@ -60,13 +66,16 @@ class Views:
         return self._batch
 
     def _open(self, epoch: int) -> Batch:
-        n, shape, device, size = self.split.n, self.split.shape, self.split.device, self.size
+        n, shape, device, size, rows = self.split.n, self.split.shape, self.split.device, self.size, self.rows
         order = torch.randperm(n, generator=streams.generator(*self.names, "order", epoch)).to(device)
         drawn = [
             pipeline.draw(n, shape, streams.generator(*self.names, "views", epoch, view)).to(device)
             for view, pipeline in enumerate(self.pipelines)
         ]
-        looks = [batches(self.split, order, each, size) for each in drawn]
+        own, share = of_each(order, size, rows), len(range(size)[rows])
+        looks = [
+            batches(self.split, own, each.over(lambda values: of_each(values, size, rows)), share) for each in drawn
+        ]
 
         def batch(i: int) -> tuple[tuple[Tensor, ...], Tensor]:
             seen = [look(i) for look in looks]

@@ -66,7 +66,12 @@ MAX_LENGTH, MAX_DEPTH = 500, 16
 
 
 class WatchError(ValueError):
-    """A rule that cannot be read; the text names the rule."""
+    """A rule that cannot be read; the text names the rule. `of_action`: its condition can be read, and what it does
+    cannot be."""
+
+    def __init__(self, text: str, of_action: bool = False) -> None:
+        self.of_action = of_action
+        super().__init__(text)
 
 
 @dataclass(frozen=True)
@@ -249,31 +254,56 @@ def rules(watch: Mapping[str, Any] | None) -> tuple[Rule, ...]:
     """The rules of a `watch`, sorted by their texts, so that the order in which they are written means nothing.
 
     Raises:
-        WatchError: a condition or an action that cannot be read, or one that may not be: with the nearest name.
+        WatchError: a condition or an action that cannot be read, or one that may not be: with the nearest name. The
+            first of them; `faults` has all.
     """
-    if not isinstance(watch or {}, Mapping):
-        raise WatchError(f"expected {{condition: action}}, got {watch!r}")
-    made: dict[str, Rule] = {}
-    for text, given in (watch or {}).items():
-        if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
-            raise WatchError(f"{str(text)[:60]!r}: expected a condition such as 'grad_norm > 10'")
-        condition = _Parser(text).whole()
-        rule = Rule(_render(condition), condition, _actions(text, given))
-        if rule.text in made:
-            raise WatchError(f"'{text}' is written twice; list its actions: [log, stop]")
-        _agree(text, rule)
-        made[rule.text] = rule
+    made, wrong = _read(watch)
+    if wrong:
+        raise wrong[0][1]
     return tuple(made[text] for text in sorted(made))
 
 
-def _actions(text: str, given: Any) -> tuple[Action, ...]:
-    items = given if isinstance(given, (list, tuple)) else [given]
-    actions = tuple(_action(text, item) for item in items)
-    if not actions:
-        raise WatchError(f"'{text}': no action; write one of {', '.join(ACTIONS)}")
-    if len({action.name for action in actions}) < len(actions):
-        raise WatchError(f"'{text}': an action is named twice")
-    return tuple(sorted(actions, key=lambda action: action.name))
+def faults(watch: Mapping[str, Any] | None) -> list[tuple[Any, WatchError]]:
+    """All that is wrong with a `watch`: each with the condition under which it is written."""
+    return _read(watch)[1]
+
+
+def _read(watch: Mapping[str, Any] | None) -> tuple[dict[str, Rule], list[tuple[Any, WatchError]]]:
+    if not isinstance(watch or {}, Mapping):
+        return {}, [(None, WatchError(f"expected {{condition: action}}, got {watch!r}"))]
+    made: dict[str, Rule] = {}
+    wrong: list[tuple[Any, WatchError]] = []
+    for text, given in (watch or {}).items():
+        if not isinstance(text, str) or not text.strip() or len(text) > MAX_LENGTH:
+            wrong.append((text, WatchError(f"{str(text)[:60]!r}: expected a condition such as 'grad_norm > 10'")))
+            continue
+        condition, actions = None, list[Action]()
+        found: list[WatchError] = []
+        try:
+            condition = _Parser(text).whole()
+        except WatchError as error:
+            found.append(error)
+        for item in given if isinstance(given, (list, tuple)) else [given]:
+            try:
+                actions.append(_action(text, item))
+            except WatchError as error:
+                found.append(WatchError(str(error), of_action=True))
+        if condition is not None and not found:
+            rule = Rule(_render(condition), condition, tuple(sorted(actions, key=lambda action: action.name)))
+            found += [error for error in (_twice(text, rule, made), _agree(text, rule)) if error is not None]
+            made.setdefault(rule.text, rule)
+        wrong += [(text, error) for error in found]
+    return made, wrong
+
+
+def _twice(text: str, rule: Rule, made: Mapping[str, Rule]) -> WatchError | None:
+    if not rule.actions:
+        return WatchError(f"'{text}': no action; write one of {', '.join(ACTIONS)}", of_action=True)
+    if len({action.name for action in rule.actions}) < len(rule.actions):
+        return WatchError(f"'{text}': an action is named twice", of_action=True)
+    if rule.text in made:
+        return WatchError(f"'{text}' is written twice; list its actions: [log, stop]")
+    return None
 
 
 def _action(text: str, given: Any) -> Action:
@@ -301,18 +331,20 @@ def _action(text: str, given: Any) -> Action:
     return Action(name)
 
 
-def _agree(text: str, rule: Rule) -> None:
+def _agree(text: str, rule: Rule) -> WatchError | None:
+    """What the condition and the actions of a rule cannot be together."""
     alters = [action.name for action in rule.actions if action.name in ALTERING]
     machine = [name for name in rule.metrics if name in MACHINE]
     if alters and machine:
-        raise WatchError(f"'{text}': {machine[0]} depends on the machine, so it may not decide '{alters[0]}', which "
-                         f"changes the result; it may {', '.join(TELLING)}")  # fmt: skip
+        return WatchError(f"'{text}': {machine[0]} depends on the machine, so it may not decide '{alters[0]}', which "
+                          f"changes the result; it may {', '.join(TELLING)}")  # fmt: skip
     late = [name for name in rule.metrics if name not in STEPWISE]
     if "skip" in alters and late:
-        raise WatchError(f"'{text}': skip is decided at each step, where {late[0]} is not known; use "
-                         f"{' or '.join(STEPWISE)}")  # fmt: skip
+        return WatchError(f"'{text}': skip is decided at each step, where {late[0]} is not known; use "
+                          f"{' or '.join(STEPWISE)}")  # fmt: skip
     if "skip" in alters and len(alters) > 1:
-        raise WatchError(f"'{text}': skip and {next(name for name in alters if name != 'skip')} exclude each other")
+        return WatchError(f"'{text}': skip and {next(name for name in alters if name != 'skip')} exclude each other")
+    return None
 
 
 def _only(watch: Mapping[str, Any] | None, names: Mapping[str, str]) -> dict[str, Any]:

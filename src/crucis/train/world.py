@@ -5,15 +5,13 @@ from __future__ import annotations
 from .settings import Settings, SettingsError
 
 
-def check_world(settings: Settings, world: int, objective: bool = False) -> None:
+def check_world(settings: Settings, world: int) -> None:
     """See that `world` ranks can train with these settings as one process would.
 
     Raises:
-        SettingsError: a batch, or a chunk of it, that the ranks cannot share evenly; a compiled network; an
-            `objective` in place of cross-entropy, whose loss may compare the examples of a batch.
+        SettingsError: a batch, or a chunk of it, that the ranks cannot share evenly; a compiled network, whose
+            statistics over the ranks the compiler does not see.
     """
-    if objective:
-        raise SettingsError("ranks", "an objective of its own trains on one rank; leave out --ranks")
     chunk = settings.batch // settings.accumulate
     if chunk % world:
         what = f"a batch of {settings.batch} examples"
@@ -24,8 +22,6 @@ def check_world(settings: Settings, world: int, objective: bool = False) -> None
         raise SettingsError("batch", text)
     if settings.compile:
         raise SettingsError("compile", "compiled networks train on one rank; leave out compile, or --ranks")
-    if settings.checkpointing:
-        raise SettingsError("checkpointing", "gradient checkpointing works on one rank; leave it out, or --ranks")
     if settings.on_memory == "halve_batch":
         raise SettingsError(
             "on_memory", "ranks run out of memory one by one; write on_memory: stop, or leave out --ranks"

@@ -20,10 +20,12 @@ bit (for `solutions`, networks lie on the grid if 0 and 1 are among the coordina
 Frozen batch normalisation is folded into the layer before it where logits agree to 1e-4 of the largest; the losses
 then differ from the unfolded ones by rounding (order 1e-6 relative), which `notes.deviation` records at the centre.
 On a CPU convolutions take the additions and ReLUs after them along where the graph of the network is understood and
-logits agree to 1e-5; `notes.forward` says which path ran.
+logits agree to 1e-5. On a GPU, with frozen statistics, the points of a row go through the network several at once, as
+many as its shapes and 1 GiB allow (not for `solutions`). `notes.forward` says which path ran.
 
 `bf16` computes the forward pass in bfloat16 and records as `error` how far the losses of up to 50 points of the grid,
-drawn from the seed, are from their float32 values at most; `persistence` leaves out bars shorter than twice that.
+drawn from the seed, are from their float32 values at most; `persistence` leaves out bars shorter than twice that. On a
+processor without instructions for bfloat16 it is slower than float32, and `crucis plan` says so.
 
 A point whose loss is NaN or infinite stays so in `landscape.npz` and is counted in `not_finite`. The record is kept,
 since the picture shows where the holes are, but `range` and `roughness` (and `centre`, if it is one of them) are left
@@ -41,7 +43,7 @@ Reference case: for a loss quadratic in the weights each slice is the quadratic 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,7 +58,7 @@ from ..looks import Look, around, through
 from ..slices import over_slices
 from ..specimen import Specimen
 
-REVISION = 2
+REVISION = 3
 RANDOM = True
 COLUMNS = {
     "centre": {"unit": "nats", "range": [0, None], "axes": [], "headline": True},
@@ -134,7 +136,7 @@ def measure(
     for s, look in enumerate(looks):
         norms[s], cosines[s], folded, path = look.norms, look.cosine, look.folded, look.path
         eigenvalues.append(look.eigenvalues)
-        scan(look.place, look.loss, coordinates, rows, s, coordinates if dimensions == 2 else np.zeros(1))
+        scan(look.along, coordinates, rows, s, coordinates if dimensions == 2 else np.zeros(1))
         errors.append(_error(look, coordinates, rows.losses[s], specimen.seed, s))
     found = rows.losses if dimensions == 2 else rows.losses[:, :, 0]
     arrays = {
@@ -165,8 +167,7 @@ def places(grid: int, span: float) -> np.ndarray:
 
 
 def scan(
-    place: Callable[[float, float], None],
-    loss: Callable[[], float],
+    along: Callable[[Sequence[tuple[float, float]]], Sequence[float]],
     coordinates: np.ndarray,
     rows: Rows,
     s: int,
@@ -175,8 +176,7 @@ def scan(
     """Fill slice `s` row by row, skipping rows that an earlier attempt has finished.
 
     Args:
-        place: moves the network to (a, b).
-        loss: the loss there.
+        along: places (a, b) to the losses there.
         coordinates: (grid,).
         rows: where losses go.
         s: index of the slice.
@@ -187,9 +187,7 @@ def scan(
         if rows.done[s, i]:
             continue
         rows.pause(s, i)
-        for j, b in enumerate(across):
-            place(float(a), float(b))
-            rows.losses[s, i, j] = loss()
+        rows.losses[s, i] = along([(float(a), float(b)) for b in across])
         rows.finish(s, i)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from torch.optim import SGD, Optimizer
+from torch.optim.sgd import sgd
 
 from ..foreach import Together, together
 
@@ -40,7 +41,29 @@ def optimiser(
     if form == "caffe" and momentum > 0:
         return MomentumOfSteps(groups, {"lr": 0.1, "weight_decay": 0.0, "momentum": momentum, "nesterov": ahead,
                                         "form": form})  # fmt: skip
-    return SGD(groups, momentum=momentum, nesterov=ahead, dampening=dampening, fused=True)
+    return Fused(groups, momentum=momentum, nesterov=ahead, dampening=dampening, fused=True)
+
+
+class Fused(SGD):
+    """Torch's fused form, which fails where a parameter has its first gradient after others had theirs (a layer that
+    was frozen): such parameters make their first step on their own."""
+
+    LEAF = "SGD"
+
+    def _init_group(self, group: dict[str, Any], params: Any, grads: Any, momentum_buffer_list: Any) -> bool:
+        sparse = super()._init_group(group, params, grads, momentum_buffer_list)
+        late = [place for place, buffer in enumerate(momentum_buffer_list) if buffer is None]
+        if late and len(late) < len(params):
+            first = [params[place] for place in late]
+            buffers: list[Any] = [None] * len(late)
+            sgd(first, [grads[place] for place in late], buffers, False, None, True,
+                **{name: group[name] for name in ("weight_decay", "momentum", "lr", "dampening", "nesterov",
+                                                  "maximize")})  # fmt: skip
+            for param, buffer in zip(first, buffers, strict=True):
+                self.state[param]["momentum_buffer"] = buffer
+            for values in (params, grads, momentum_buffer_list):
+                values[:] = [value for place, value in enumerate(values) if place not in late]
+        return bool(sparse)
 
 
 class MomentumOfSteps(Optimizer):

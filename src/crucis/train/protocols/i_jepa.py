@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..fit import Job
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
+RANKS = True
 COLUMNS = {
     "loss": {"unit": "1", "range": [None, None], "axes": [], "headline": True},
     "train_loss": {"unit": "1", "range": [None, None], "axes": []},

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 RANDOM = True
+RANKS = True
 COLUMNS = {
     "loss": {"unit": "1", "range": [None, None], "axes": [], "headline": True},
     "train_loss": {"unit": "1", "range": [None, None], "axes": []},

@@ -11,13 +11,18 @@ without augmentation, with the final weights in evaluation mode; `curve` is the 
 per evaluation: step, epoch, train_loss and train_accuracy (running means since the row before, in training mode),
 loss, accuracy (validation), lr.
 
+How long, if the run decides (`for: plateau`): until the schedule `plateau` finds one at its `floor`, or at a constant
+rate until `patience` ends.
+    at_most: the longest that it may last; says nothing beside another length.
+
 What changes on the way, and which parameters it reaches:
     weight_decay_end: strength after the last step; it goes there from `weight_decay`, if given.
     weight_decay_schedule: by half a cosine or in a straight line.
     decay_on: `weights`: parameters with two or more dimensions that the network does not exempt; `all`;
         `all_but_norm`: all but those of normalising layers; `conv`: weights of dense layers and of convolutions
         that are not depthwise.
-    rate_every: the rate changes at every step, or is that of its epoch's first step.
+    rate_every: the rate changes at every step, or is that of its epoch's first step, or (`epoch_late`) that of the
+        first step of the epoch before: a schedule that is one epoch late.
     warmup_from: share f of the rate at the first step: f + (1 - f) k / W at step k; without it (k + 1) / W.
     warmup_shape: a straight line, or `warmup_from` throughout and then a jump.
     warmup_joins: `before`: the schedule spans the steps after the warm-up; `replaces`: it counts from the first
@@ -27,6 +32,10 @@ What changes on the way, and which parameters it reaches:
     ema_every: steps between updates of the average.
     ema_statistics: average the running statistics of normalising layers too (floating-point buffers), instead of
         taking those of the trained network.
+
+What it sees:
+    repeats: times that an example stands in an epoch, one after the other, each with its own augmentation; an
+        epoch keeps its length and holds that fraction of the examples (repeated augmentation).
 
 Where it begins:
     initial: key of a record (or its first eight characters or more) whose weights training begins with.
@@ -45,7 +54,7 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..fit import Job
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 RANKS = True  # several ranks may train one network
 COLUMNS = {
@@ -86,6 +95,7 @@ def train(
     ctx: Context,
     *,
     length: Length = "20 epochs",
+    at_most: Length | None = None,
     batch: int = 128,
     lr: float = 0.1,
     optimiser: Leaf = "sgd",
@@ -94,7 +104,7 @@ def train(
     weight_decay_schedule: Literal["cosine", "linear"] = "cosine",
     decay_on: Literal["weights", "all", "all_but_norm", "conv"] = "weights",
     schedule: Leaf = "cosine",
-    rate_every: Literal["step", "epoch"] = "step",
+    rate_every: Literal["step", "epoch", "epoch_late"] = "step",
     warmup: LengthOrShare = 0.05,
     warmup_from: float | None = None,
     warmup_shape: Literal["linear", "constant"] = "linear",
@@ -124,7 +134,7 @@ def train(
     """Train `job.build()` (or `job.initial`) on `job.data`; the defaults are the house recipe `sgd-cosine`.
 
     Args:
-        length: how long, in epochs or optimiser steps (written `for` in a study).
+        length: how long, in epochs or optimiser steps, or `plateau` (written `for` in a study).
         batch: examples per optimiser step; a smaller training split is one batch.
         lr: peak learning rate.
         optimiser: the update rule.
@@ -138,8 +148,6 @@ def train(
         precision: of the arithmetic; fp16 scales the loss.
         compile: compile the network (worth it for long runs only).
         augment: augmentations of the training images, applied in this order.
-        repeats: times that an example stands in an epoch, one after the other, each with its own augmentation; an
-            epoch keeps its length and holds that fraction of the examples (repeated augmentation).
         select: validation metric that decides which checkpoint is `best`.
         patience: evaluations without improvement of `select` after which training ends.
         evaluate_every: distance of evaluations on the validation split.

@@ -38,7 +38,7 @@ SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedul
 WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
           ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
           ("schedule.cosine_starts_after_warmup", "warmup_joins"),
-          ("schedule.step_granularity", "rate_every"))  # fmt: skip
+          ("schedule.step_granularity", "rate_every"), ("schedule.rate_lag", "rate_every"))  # fmt: skip
 DECAYS = {"all": "all parameters decay", "weights": "weights of two dimensions and more decay",
           "all_but_norm": "all but normalising layers decay",
           "conv": "weights of dense layers and of convolutions that are not depthwise decay"}  # fmt: skip
@@ -90,9 +90,15 @@ class _Audit:
         self.ran: Mapping[str, Any] = training.ran or {}
         # With the training's own batch and length, so that they are told on their lines and on no other.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
+<<<<<<< HEAD
         changed = {name: self.ours.params[name] for name in made.open if name not in made.params
                    and name in self.ours.params}  # fmt: skip
         for name in ("batch", "length"):
+=======
+        changed = {name: self.ours.params[name] for name in made.open if name not in made.params}
+        # A length that the run decides is none that a recipe could be fitted to.
+        for name in ("batch",) if self.ours.to_plateau else ("batch", "length"):
+>>>>>>> main
             if name in made.params and str(self.ours.params[name]) != str(made.params[name]):
                 changed[name] = self.ours.params[name]
         self.refitted, self.origin = refit.fitted(made, changed)
@@ -299,23 +305,31 @@ class _Audit:
             yield self._total()
         elif "length" in self.made.open:
             updates = self.ran.get("updates", self.ours.total_steps)
-            yield self._line("schedule.total", "length", None, f"{updates:,} updates")
+            yield self._line("schedule.total", "length", None, self._passed(updates))
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
             yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
                              f"{self.ours.warmup_steps:,} updates")  # fmt: skip
         for key, name in WARMUP:
-            both = getattr(self.theirs, name), getattr(self.ours, name)
+            both = _grain(key, getattr(self.theirs, name)), _grain(key, getattr(self.ours, name))
             if name in self.made.params and (self.made.fact(key) or name in self.made.assumed):
                 yield self._line(key, name, *both)
             elif both[0] != both[1] and name not in self.made.params:
                 yield self._other(key, "not in the recipe", said(both[1]), "")
+
+    def _passed(self, updates: int) -> str:
+        """The length as planned or as it ran: a plateau has a maximum only, and overflows change no weight."""
+        most = "at most " if self.ours.to_plateau and "updates" not in self.ran else ""
+        idle = self.ran.get("without_update", 0)
+        return f"{most}{updates:,} updates" + (f", {idle:,} of them without a change" if idle else "")
 
     def _total(self) -> Line:
         fact = self.made.facts["length"][0]
         updates = self.ran.get("updates", self.ours.total_steps)
         wanted = Length.parse(self.made.params["length"]).steps(self.ours.steps_per_epoch)
         epochs = updates / self.ours.steps_per_epoch
-        used = f"{updates:,} updates ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        used = f"{self._passed(updates)} ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        if self.ours.to_plateau and "updates" not in self.ran:
+            return self._other("schedule.total", fact.says(), used, sentence(fact), "until a plateau")
         if updates == wanted and fact.unit == "epochs":
             text = f"{said(fact.value)} x {self.ours.steps_per_epoch:,} = {wanted:,} updates"
             return Line("schedule.total", fact.says(), used, "derived", text, sentence(fact))
@@ -426,6 +440,15 @@ def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Ma
     if len(values) == 1:
         return said(values[0])
     return ", ".join(f"{name} {said(value)}" for name, value in zip(some, values, strict=True)) or "applied"
+
+
+def _grain(key: str, value: Any) -> Any:
+    """What `rate_every` says of one fact: how long a rate stays, or how late it is. Other values are themselves."""
+    if key == "schedule.step_granularity":
+        return str(value).partition("_")[0]
+    if key == "schedule.rate_lag":
+        return "1 epochs" if str(value).endswith("_late") else "0 epochs"
+    return value
 
 
 def _follows_scores(chosen: Choice) -> bool:

@@ -147,7 +147,11 @@ def _cooldown(out: Translation) -> None:
 def _warmup(out: Translation) -> None:
     span, kind = length(out, "schedule.warmup"), str(out.value("schedule.warmup_kind", "linear"))
     if out.value("schedule.step_granularity") == "epoch":
-        out.put("rate_every", "epoch", "schedule.step_granularity")
+        late = length(out, "schedule.rate_lag") == "1 epochs"
+        if out.fact("schedule.rate_lag") is not None and not late:
+            out.lack("schedule.rate_lag", "the trainer's rates are at most one epoch late")
+        keys = ("schedule.step_granularity", "schedule.rate_lag")
+        out.put("rate_every", "epoch_late" if late else "epoch", *keys[: 1 + late])
     if span is None or span.startswith("0 "):
         out.fact("schedule.cosine_starts_after_warmup")
         if out.value("schedule.warmup") not in NONE:
@@ -187,7 +191,7 @@ def _joins(out: Translation) -> None:
     elif smooth and out.fact("schedule.warmup_start_factor"):
         out.assume("warmup_joins", "multiplies", "no source that is followed says what the factor multiplies; the "
                    "schedule's own rate, which counts from the first epoch, chosen here")  # fmt: skip
-    elif smooth and out.params.get("rate_every") == "epoch":
+    elif smooth and out.params.get("rate_every") in ("epoch", "epoch_late"):
         out.assume("warmup_joins", "replaces", "no source that is followed says where the cosine begins; with the "
                    "first epoch, as the scheduler of timm 0.3.2 has it, chosen here")  # fmt: skip
 

@@ -58,7 +58,8 @@ def adapt(
     cooldown: int = 0,
     floor: float = 0.0,
 ) -> dict[str, Any]:
-    """The state after one more evaluation; `level` is the multiplier of the rate from here on.
+    """The state after one more evaluation; `level` is the multiplier of the rate from here on, and `done` says that
+    it would fall below `floor`: what ends a training `for: plateau`.
 
     Args:
         state: what the last call gave; empty at the first evaluation.
@@ -66,7 +67,7 @@ def adapt(
     """
     best, bad, rest = state.get("best"), state.get("bad", 0), state.get("rest", 0)
     level, value = state.get("level", 1.0), scores[metric]
-    sign = -1.0 if metric == "loss" else 1.0
+    sign, done = (-1.0 if metric == "loss" else 1.0), False
     least = None if best is None else best + sign * threshold if absolute else best * (1 + sign * threshold)
     if least is None or sign * value > sign * least:
         best, bad = value, 0
@@ -75,5 +76,6 @@ def adapt(
     if rest > 0:
         rest, bad = rest - 1, 0
     if bad > patience:
+        done = level <= floor * (1 + 1e-9)  # 0.1 * 0.1 is a little more than 0.01
         level, rest, bad = max(level * factor, floor), cooldown, 0
-    return {"best": best, "bad": bad, "rest": rest, "level": level}
+    return {"best": best, "bad": bad, "rest": rest, "level": level} | ({"done": True} if done else {})

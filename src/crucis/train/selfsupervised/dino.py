@@ -119,7 +119,7 @@ class DINO(Objective):
             with torch.no_grad():
                 wanted = self.teacher(torch.cat(seen.views[:2])).float()
         with torch.no_grad():
-            self.seen_mean = wanted.mean(0, keepdim=True)
+            self.seen_mean = self.everywhere(wanted.mean(0, keepdim=True)).mean(0, keepdim=True)
             p = ((wanted - self.centre) / self.temperature).softmax(1)
             entropy = torch.special.entr(p).sum(1).mean()
         loss = cross_entropies(out.float().split(count), p.split(count), self.options["student_temperature"])

@@ -95,7 +95,7 @@ class IJEPA(Objective):
             wanted = functional.layer_norm(whole, whole.shape[2:])
             wanted = take(wanted, targets.flatten(1)).unflatten(1, targets.shape[1:]).flatten(0, 1)
         loss = distance(found, wanted, self.kind)
-        spread = whole.mean(1).std(0).mean()
+        spread = self.everywhere(whole.mean(1)).std(0).mean()
         return {"loss": loss, "target_std": spread, "momentum": loss.new_tensor(self._momentum())}
 
     def _momentum(self) -> float:

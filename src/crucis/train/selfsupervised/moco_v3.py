@@ -64,6 +64,9 @@ class MoCoV3(Objective):
             queries = [self.predictor(self.encoder(view)) for view in (first, second)]
             with torch.no_grad():
                 keys = [self.teacher(view) for view in (first, second)]
+        queries = [self.everywhere(query) for query in queries]
+        with torch.no_grad():
+            keys = [self.everywhere(key) for key in keys]
         loss = contrast(queries[0], keys[1], self.temperature) + contrast(queries[1], keys[0], self.temperature)
         cosine = functional.cosine_similarity(queries[0].detach().float(), keys[1].float()).mean()
         return {"loss": loss, "positive_cosine": cosine, "momentum": loss.new_tensor(self._momentum())}

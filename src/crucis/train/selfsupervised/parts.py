@@ -31,6 +31,8 @@ def pretrain(job: Job, ctx: Context, given: Mapping[str, Any], make: Maker) -> R
 
     if len(job.data.shape) != 3:
         raise SettingsError("data", "views and masks are made of images; these data are vectors")
+    if str(given["length"]).strip() == "plateau":
+        raise SettingsError("length", "features without labels are trained for a written length; write for: 100 epochs")
     return result(fit(replace(job, settings=resolve(given, len(job.data.train)), objective=make), ctx))
 
 

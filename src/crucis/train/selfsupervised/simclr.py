@@ -62,7 +62,7 @@ class SimCLR(Objective):
         """NT-Xent over both views, which go through the network as one batch."""
         with self.cast():
             found = self.head(self.backbone(torch.cat(seen.views)))
-        first, second = found.float().chunk(2)
+        first, second = (self.everywhere(view) for view in found.float().chunk(2))
         loss, right = nt_xent(first, second, self.temperature)
         cosine = functional.cosine_similarity(first.detach(), second.detach()).mean()
         return {"loss": loss, "positive_cosine": cosine, "contrast_accuracy": right}
