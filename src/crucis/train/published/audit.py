@@ -90,15 +90,10 @@ class _Audit:
         self.ran: Mapping[str, Any] = training.ran or {}
         # With the training's own batch and length, so that they are told on their lines and on no other.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
-<<<<<<< HEAD
         changed = {name: self.ours.params[name] for name in made.open if name not in made.params
                    and name in self.ours.params}  # fmt: skip
-        for name in ("batch", "length"):
-=======
-        changed = {name: self.ours.params[name] for name in made.open if name not in made.params}
         # A length that the run decides is none that a recipe could be fitted to.
         for name in ("batch",) if self.ours.to_plateau else ("batch", "length"):
->>>>>>> main
             if name in made.params and str(self.ours.params[name]) != str(made.params[name]):
                 changed[name] = self.ours.params[name]
         self.refitted, self.origin = refit.fitted(made, changed)
