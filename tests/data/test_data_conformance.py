@@ -160,6 +160,8 @@ SHELF = {
     "digits": {},
     "gaussian_blobs": {"n": 300},
     "spirals": {"n": 300},
+    "games": {"n": 200},
+    "atari": {"games": ["pong"], "n": 60},
     "shapes": {"n": 200, "size": 16},
     "mnist": {},
     "fashion_mnist": {},

@@ -43,7 +43,7 @@ def test_a_study_names_a_recipe_and_a_reference(tmp_path, recipe):
      ("{resnet-cifar: {from: paper}}", "'reference' only"),
      ("{resnet-cifar: paper}", "'reference' only"),
      ("mae-vitb16", "is a recipe of the protocol mae, and this stage trains by supervised. Write train: mae"),
-     ("ewc-atari", "deep Q-learning")],
+     ("ewc-atari", "recipe of the protocol q_learning, and this stage")],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_one_fault_at_its_place(tmp_path, recipe, says):
     faults = check_study(str(study(tmp_path, recipe)))[1]

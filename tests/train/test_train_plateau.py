@@ -171,3 +171,23 @@ def test_the_maximum_says_nothing_beside_a_written_length():
     from crucis.train.settings import resolve
 
     assert resolve({"length": "3 epochs", "at_most": "1 epochs"}, 1280).total_steps == 30
+
+
+def test_an_audit_says_that_a_plateau_has_a_maximum_only():
+    from crucis.train import recipes
+    from crucis.train.published.audit import Training, audit
+    from crucis.train.settings import resolve
+
+    made = recipes.translated("vgg-imagenet")
+    params, _ = recipes.with_recipe("vgg-imagenet", {
+        "length": "plateau", "at_most": "370000 steps", "augment": [],
+    })  # fmt: skip
+    assert resolve(params, 1_281_167).total_steps == 370_000
+
+    def total(training):
+        return {line.key: line for line in audit(made, training)}["schedule.total"]
+
+    planned = total(Training(resolve(params, 1_281_167)))
+    assert planned.outcome not in ("exact", "derived") and planned.used.startswith("at most 370,000 updates")
+    ran = total(Training(resolve(params, 1_281_167), {"updates": 90_000, "without_update": 3}))
+    assert ran.used.startswith("90,000 updates, 3 of them without a change")

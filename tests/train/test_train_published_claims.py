@@ -203,7 +203,8 @@ def test_show_tells_what_the_trainer_would_do_and_what_a_study_must_write(capsys
     assert [line.split(":")[0].strip() for line in text.splitlines() if line] == ["for", "augment"]
     assert "for: 164 epochs" in shown(capsys, "resnet-cifar@reimplementation")
     text = shown(capsys, "ewc-atari")
-    assert "ewc-atari cannot be trained as published:" in text and "deep Q-learning" in text
+    assert "what `train: q_learning` with `recipe: ewc-atari` does:" in text and "ewc_start: 5000000" in text
+    assert "  games: no fact says which games" in text.partition("a study must write:")[2]
     found = json.loads(shown(capsys, "vgg-imagenet", "--format", "json"))
     assert found["parameters"]["for"] == "370000 steps" and list(found["to_write"]) == ["augment"]
     assert found["protocol"] == "supervised" and found["missing"] == [] and found["facts"]

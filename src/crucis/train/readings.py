@@ -80,6 +80,8 @@ def readings(run: Run, losses: np.ndarray, norms: np.ndarray | None) -> dict[str
     ):
         with run.aside("features", run.position):
             values["feature_variance"] = _feature_variance(run)
+    if run.ranks and any("feature_variance" in rule.metrics for rule in run.guard.rules):  # one number decides
+        values["feature_variance"] = float(run.ranks.share(repr(values["feature_variance"]).encode()))
     return values
 
 

@@ -20,7 +20,7 @@ from ... import shelf
 from ...lengths import Length
 from .. import refit
 from ..settings import Choice, Settings, resolve
-from . import audit_objective
+from . import audit_objective, games
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
@@ -90,8 +90,10 @@ class _Audit:
         self.ran: Mapping[str, Any] = training.ran or {}
         # With the training's own batch and length, so that they are told on their lines and on no other.
         # What no source gives is the study's to choose, and stands for the recipe's in what is computed from it.
-        changed = {name: self.ours.params[name] for name in made.open if name not in made.params}
-        for name in ("batch", "length"):
+        changed = {name: self.ours.params[name] for name in made.open if name not in made.params
+                   and name in self.ours.params}  # fmt: skip
+        # A length that the run decides is none that a recipe could be fitted to.
+        for name in ("batch",) if self.ours.to_plateau else ("batch", "length"):
             if name in made.params and str(self.ours.params[name]) != str(made.params[name]):
                 changed[name] = self.ours.params[name]
         self.refitted, self.origin = refit.fitted(made, changed)
@@ -99,6 +101,12 @@ class _Audit:
 
     def lines(self) -> Iterator[Line]:
         """In the order of the sections."""
+        if self.made.protocol == games.PROTOCOL:
+            yield self._games()
+            for key, name, theirs, ours, fact in games.values(self.made, self.ours.params, self.ran):
+                yield self._line(key, name, theirs, ours, fact=fact)
+            yield from self._beyond()
+            return
         yield self._dataset()
         if "optimiser" in self.made.params:
             yield from self._optimiser()
@@ -120,6 +128,10 @@ class _Audit:
             used = self.ran.get("precision", self.ours.precision)
             yield self._line("precision", "precision", self.theirs.precision, used)
         yield from self._augment() if self.made.protocol == "supervised" else self._objective()
+        yield from self._beyond()
+
+    def _beyond(self) -> Iterator[Line]:
+        """What the trainer cannot express, and what it does not decide."""
         for part in self.made.missing:
             key, _, published = part.partition(": ")[0].partition(" ")
             whole = key if "." in key or key == "loss" else "recipe"
@@ -186,6 +198,15 @@ class _Audit:
         if name in [part.strip() for part in wanted.split(",")]:
             return Line("dataset", wanted, name, "exact", f"{self.ours.n_train:,} training images")
         return self._other("dataset", wanted, name, "")
+
+    def _games(self) -> Line:
+        """The games of a recipe that plays them: their number and console are facts, their names are not."""
+        wanted, used = self.made.recipe.dataset, games.games(self.ours.params, self.ran)
+        shown = f"{len(used)} games in sequence: {', '.join(used)}" if used else self.training.dataset or "-"
+        atari = all(name.startswith("atari/") for name in used)
+        if atari and f"{len(used)} games" in wanted:
+            return Line("dataset", wanted, shown, "exact", "which games is the study's choice")
+        return self._other("dataset", wanted, shown, "")
 
     def _name(self) -> str:
         return str(self.ran.get("optimiser", self.ours.optimiser.name)).lower()
@@ -279,7 +300,7 @@ class _Audit:
             yield self._total()
         elif "length" in self.made.open:
             updates = self.ran.get("updates", self.ours.total_steps)
-            yield self._line("schedule.total", "length", None, f"{updates:,} updates")
+            yield self._line("schedule.total", "length", None, self._passed(updates))
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
             yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
                              f"{self.ours.warmup_steps:,} updates")  # fmt: skip
@@ -290,12 +311,20 @@ class _Audit:
             elif both[0] != both[1] and name not in self.made.params:
                 yield self._other(key, "not in the recipe", said(both[1]), "")
 
+    def _passed(self, updates: int) -> str:
+        """The length as planned or as it ran: a plateau has a maximum only, and overflows change no weight."""
+        most = "at most " if self.ours.to_plateau and "updates" not in self.ran else ""
+        idle = self.ran.get("without_update", 0)
+        return f"{most}{updates:,} updates" + (f", {idle:,} of them without a change" if idle else "")
+
     def _total(self) -> Line:
         fact = self.made.facts["length"][0]
         updates = self.ran.get("updates", self.ours.total_steps)
         wanted = Length.parse(self.made.params["length"]).steps(self.ours.steps_per_epoch)
         epochs = updates / self.ours.steps_per_epoch
-        used = f"{updates:,} updates ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        used = f"{self._passed(updates)} ({epochs:.6g} epochs of {self.ours.steps_per_epoch:,})"
+        if self.ours.to_plateau and "updates" not in self.ran:
+            return self._other("schedule.total", fact.says(), used, sentence(fact), "until a plateau")
         if updates == wanted and fact.unit == "epochs":
             text = f"{said(fact.value)} x {self.ours.steps_per_epoch:,} = {wanted:,} updates"
             return Line("schedule.total", fact.says(), used, "derived", text, sentence(fact))

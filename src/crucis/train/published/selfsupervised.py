@@ -1,4 +1,5 @@
-"""From facts of self-supervised recipes to the parameters of their protocols: views, losses, teachers, masks, heads."""
+"""Which protocol a recipe is for; and from facts of self-supervised recipes to the parameters of their protocols:
+views, losses, teachers, masks, heads."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Recipe -> the protocol that trains as it says.
 PROTOCOLS = {"simclr-r50": "simclr", "mocov3-vit": "moco_v3", "dino-vits16": "dino", "mae-vitb16": "mae",
-             "ijepa-vith14": "i_jepa"}  # fmt: skip
+             "ijepa-vith14": "i_jepa", "ewc-atari": "q_learning"}  # fmt: skip
 #: Recipes of other tasks whose networks a known protocol trains, task by task.
 FIRST_TASKS = {"ewc-permuted-mnist": "supervised"}
 _STRENGTHS = ("brightness", "contrast", "saturation", "hue")
@@ -29,9 +30,6 @@ def protocol(recipe: Recipe) -> str | None:
 
 def why_none(recipe: Recipe) -> str:
     """Why no protocol trains a recipe's task."""
-    if "atari" in recipe.id:
-        return ("deep Q-learning from games with a replay memory is no training on a data set, and the trainer has "
-                "no other")  # fmt: skip
     return f"the task '{recipe.task}' needs a protocol that is not here"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import references, selfsupervised
+from . import games, references, selfsupervised
 from .augmenting import augmentation
 from .course import regularisation, schedule
 from .facts import Fact, Recipe, said, sentence
@@ -125,7 +125,8 @@ def translate(recipe: Recipe, reference: str | None = None) -> Translation:
     if found is None:
         out.missing.append(selfsupervised.why_none(recipe))
     last = (regularisation, augmentation) if out.protocol == "supervised" else (selfsupervised.objective,)
-    for part in (optimiser, rate, decay, schedule, *last):
+    whole = (optimiser, rate, decay, schedule, *last)
+    for part in (optimiser, rate, games.played) if out.protocol == games.PROTOCOL else whole:
         part(out)
     for key in recipe.keys:
         fact = out.fact(key) if key not in out._used else None

@@ -1,0 +1,1 @@
+"""Games that an agent learns to play: small generated ones, and Atari through an emulator."""

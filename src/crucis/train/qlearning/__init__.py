@@ -1,0 +1,1 @@
+"""Deep Q-learning of games in sequence: memory of transitions, updates, consolidation, the run and its account."""
