@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import shelf
 from ..train import recipes, settings
+from ..train.qlearning import settings as games
 from ..train.settings import SettingsError
 from .binding import GRAMMAR, Bound
 from .spec import LeafRef
@@ -32,6 +33,10 @@ def filled(bound: Bound) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]
 def contradictions(bound: Bound) -> tuple[SettingsError, ...]:
     """Which parameters of a training cannot be together, whatever its data are; all of them."""
     try:
+        if bound.leaf.name == "q_learning" and not bound.leaf.own:
+            data = bound.params.get("data")
+            known = data.name if isinstance(data, LeafRef) and not data.own and ":" not in data.name else None
+            return games.contradictions(filled(bound)[2], known, bound.params.get("view"))
         return settings.contradictions(filled(bound)[2])
     except SettingsError:
         return ()  # a recipe's own, which is told where it stands, or a value that only the plan refuses
