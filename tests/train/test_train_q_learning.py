@@ -342,6 +342,7 @@ def test_what_a_training_tells(tmp_path):
     told = result.notes["trained"]["q_learning"]
     assert told["copies"] == steps // 30 and told["replay"] == 60 and set(told["penalties"]) == {"catch", "dodge"}
     assert told["penalties"]["dodge"]["agent_steps"] == 2 * (40 + 48)
+    assert told["penalised"] == 2 * 12  # of all games but the first
     assert [name for name, _ in ctx.notes] == ["eval"] * 9
     table = np.load(ctx.out / "returns.npz")
     assert table["game"].tolist()[:6] == [0, 0, 0, 0, 1, 0]
@@ -386,10 +387,12 @@ def test_what_can_never_begin_is_known_before(params, data, view, says):
 
 def test_a_penalty_enters_the_loss_when_it_is_due(tmp_path):
     """Before its first step it changes nothing; without stiffness neither."""
-    weights = {
-        name: contents(played(tmp_path / name, **more)[1])["model.safetensors"]
+    found = {
+        name: played(tmp_path / name, **more)
         for name, more in {"late": {"ewc_start": 10**6}, "none": {"ewc_lambda": 0.0}, "on": {}}.items()
     }
+    weights = {name: contents(ctx)["model.safetensors"] for name, (_, ctx) in found.items()}
+    assert [result.notes["trained"]["q_learning"]["penalised"] for result, _ in found.values()] == [0, 0, 24]
     assert weights["late"] == weights["none"] != weights["on"]
 
 

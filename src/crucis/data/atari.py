@@ -54,4 +54,4 @@ def load(
     names = tuple(map(str, range(player.actions)))
     game = np.array(which, np.float32)[first]
     return Raw(x.transpose(0, 2, 3, 1)[first], np.array(drawn, np.int64)[first], names, factors={"game": game},
-               scaling=((0.0,) * stack, (1.0,) * stack))  # fmt: skip
+               standardised=False)  # fmt: skip

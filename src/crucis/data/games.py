@@ -54,4 +54,4 @@ def load(
     first = np.sort(np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1])
     images = x.transpose(0, 2, 3, 1)[first]
     return Raw(images, y[first].astype(np.int64), ACTIONS, factors={"game": game[first].astype(np.float32)},
-               scaling=((0.0,) * stack, (1.0,) * stack))  # fmt: skip
+               standardised=False)  # fmt: skip

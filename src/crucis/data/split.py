@@ -142,7 +142,9 @@ def make(raw: Raw, name: str) -> Dataset:
     for label, part in splits.items():
         if not len(part):
             raise DataError(f"{name}: the {label} split would be empty ({len(raw.y)} examples in all)")
-    mean, deviation = raw.scaling or statistics(splits["train"].x)
+    mean, deviation = statistics(splits["train"].x)
+    if not raw.standardised:
+        mean, deviation = (0.0,) * len(mean), (1.0,) * len(mean)
     return Dataset(
         name=name, kind=kind, classes=len(raw.class_names), class_names=tuple(raw.class_names),
         train=splits["train"], validation=splits["validation"], test=splits["test"],

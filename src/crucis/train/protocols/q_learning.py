@@ -116,8 +116,7 @@ def train(
         batch: transitions per optimiser step.
         lr: learning rate, which does not change.
         lr_max: a bound that `lr` must keep.
-        optimiser: the update rule; `rmsprop` and `rmsprop_tf` differ in where eps stands and what comes first. Mnih et
-            al. add it inside the root: {rmsprop_tf: {smoothing: 0.95, eps: 0.01, centred: true}}.
+        optimiser: the update rule; Mnih et al. add eps inside the root, as `rmsprop_tf` does.
         clip_value: largest size of each number of the gradient, applied first.
         clip: largest Euclidean norm of the whole gradient, applied second.
         loss: Huber's function of the error, or half its square.
@@ -136,8 +135,7 @@ def train(
         ewc_minibatches: batches of the game's memory for them.
         ewc_start: agent steps, of all games, before which no penalty is in the loss.
         ewc_penalties: one for each game that was left, or that of the latest only.
-        ewc_recomputed: what happens when a game is left again: its penalty is computed anew, or stays (`once`, for
-            penalties `per_game` only).
+        ewc_recomputed: when a game is left again, its penalty is computed anew, or stays (with `per_game` only).
         evaluate_every: optimiser steps of a game between evaluations of all games met so far.
         episodes: whole games of an evaluation, 2 or more, from the same first states each time.
         evaluation_epsilon: share of random actions in evaluations.

@@ -33,7 +33,8 @@ class QRun:
 
     Attributes:
         turn: place in the order of games; step: agent steps of this turn; steps, updates, copies: agent steps, updates
-            and copies to the target network in all; rows: evaluations, one per game and moment.
+            and copies to the target network in all; penalised: updates with a penalty in the loss; rows: evaluations,
+            one per game and moment.
     """
 
     def __init__(self, job: Job, ctx: Context, settings: QSettings, tick: Callable[[], None] = lambda: None) -> None:
@@ -55,7 +56,7 @@ class QRun:
         )
         self.elastic = Elastic(self.net, settings)
         self.draws = {name: rng(*job.streams, "q_learning", name) for name in ("act", "replay", "fisher")}
-        self.turn = self.step = self.steps = self.updates = self.copies = 0
+        self.turn = self.step = self.steps = self.updates = self.copies = self.penalised = 0
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
         self.memories: dict[str, Memory] = {}
@@ -123,7 +124,7 @@ class QRun:
         penalty = (lambda: self.elastic.pull(game)) if held else None
         loss = float(update(self.net, self.target, self.optimiser, batch, settings, penalty=penalty,
                             device=self.job.device))  # fmt: skip
-        self.updates += 1
+        self.updates, self.penalised = self.updates + 1, self.penalised + bool(held)
         if not math.isfinite(loss):
             raise Divergence("the loss is not finite", self.updates, self._last_good())
         self.losses.append(loss)
@@ -202,8 +203,9 @@ class QRun:
         tensors["seen"] = torch.from_numpy(self.player.seen.copy())
         plain = {
             "identity": self.identity, "turn": self.turn, "step": self.step, "steps": self.steps,
-            "updates": self.updates, "copies": self.copies, "rows": self.rows, "losses": self.losses,
-            "scalars": scalars, "memories": list(self.memories), "elastic": held, "player": self.player.state(),
+            "updates": self.updates, "copies": self.copies, "penalised": self.penalised, "rows": self.rows,
+            "losses": self.losses, "scalars": scalars, "memories": list(self.memories), "elastic": held,
+            "player": self.player.state(),
             "draws": {name: packed(draw) for name, draw in self.draws.items()},
         }  # fmt: skip
         return tensors, plain
@@ -222,7 +224,7 @@ class QRun:
                 {n.removeprefix(head): beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
             )
             state.update({n.split("/", 1)[1]: v for n, v in plain["scalars"].items() if n.startswith(f"{index}/")})
-        for name in ("turn", "step", "steps", "updates", "copies"):
+        for name in ("turn", "step", "steps", "updates", "copies", "penalised"):
             setattr(self, name, plain[name])
         self.rows, self.losses = [dict(row) for row in plain["rows"]], list(plain["losses"])
         self.memories = {}
