@@ -177,6 +177,22 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         stage("schedule: {step: {every: 0 steps}}"),
         [(3, 50, "stages.m.schedule", "contradiction", "'every' must be at least one step")],
     ),
+    "a game that does not exist": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch, doge]}\n",
+        [(3, 49, "stages.m.games", "contradiction", "no game 'doge'; there are catch, dodge, bricks")],
+    ),
+    "games counted in epochs": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], for: 3 epochs}\n",
+        [(3, 65, "stages.m.for", "contradiction", "games have no epochs")],
+    ),
+    "a view of a data set that is played": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], view: {n: 50}}\n",
+        [(3, 65, "stages.m.view", "contradiction", "a view would be passed over")],
+    ),
+    "games seen through another data set": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: digits, games: [catch]}\n",
+        [(3, 50, "stages.m.games", "contradiction", "write data: games")],
+    ),
     "a rule that is none": (
         stage("watch: loss > 3"),
         [(3, 57, "stages.m.watch", "wrong-type", "expected rules such as {grad_norm > 10: log}")],
