@@ -175,7 +175,7 @@ def test_explain_says_where_a_value_comes_from(lab):
     assert 'net = {"mlp": {"widths": [8]}}  (written)  [2 steps]' in whole.out
     assert "LeafRef" not in whole.out
     one = lab("explain", "stages.model.for")
-    assert re.search(r"length = .*2 epochs.*\(written\)", one.out), one.out
+    assert re.search(r"for = .*2 epochs.*\(written\)", one.out), one.out
     assert "seeds = 2 (written)" in lab("explain", "seeds").out
     assert "changed" in lab("explain", "seeds", "--set", "seeds=3").out
     clean_error(lab("explain", "stages.model.lrr"), "lrr")

@@ -193,6 +193,14 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: digits, games: [catch]}\n",
         [(3, 50, "stages.m.games", "contradiction", "write data: games")],
     ),
+    "a plateau without a maximum": (
+        stage("for: plateau, schedule: constant"),
+        [(3, 50, "stages.m.for", "contradiction", "write at_most: 200 epochs beside it")],
+    ),
+    "a length of unknown unit": (
+        stage("for: 10 epoks"),
+        [(3, 55, "stages.m.for", "wrong-type", "got the text '10 epoks'. Write '10 epochs' or '10 steps'.")],
+    ),
     "a rule that is none": (
         stage("watch: loss > 3"),
         [(3, 57, "stages.m.watch", "wrong-type", "expected rules such as {grad_norm > 10: log}")],

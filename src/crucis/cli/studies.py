@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import CrucisError, did_you_mean
 from ..study import session as sessions
+from ..study.leaves import WRITTEN
 from ..study.session import Session
 from .live import duration
 from .running import command, finish, opened, part
@@ -286,7 +287,7 @@ def explain(a: argparse.Namespace) -> int:
     if not seen:
         raise CrucisError(f"'{parts[0]}' has no parameter '{parts[1]}'")
     for line, count in seen.items():
-        print(f"{line}  [{count} steps]")
+        print(f"{line}  [{count} step{'s' * (count != 1)}]")
     return 0
 
 
@@ -298,11 +299,13 @@ def _explained(node: Any, only: str | None) -> list[str]:
         if written in (None, name):
             origin = node.origin.get(name, "written" if name in node.bound.params else "default")
             shown = node.spec["params"].get(name, value)
-            out.append(f"{name} = {json.dumps(_written(shown), default=str, ensure_ascii=False)}  ({origin})")
+            text = json.dumps(_written(shown), default=str, ensure_ascii=False)
+            out.append(f"{WRITTEN.get(name, name)} = {text}  ({origin})")
     for name, origin in node.origin.items():
         if name not in node.bound.params and written in (None, name) and name in node.spec["params"]:
-            out = [line for line in out if not line.startswith(f"{name} = ")]
-            out.append(f"{name} = {json.dumps(_written(node.spec['params'][name]), default=str)}  ({origin})")
+            shown_as = WRITTEN.get(name, name)
+            out = [line for line in out if not line.startswith(f"{shown_as} = ")]
+            out.append(f"{shown_as} = {json.dumps(_written(node.spec['params'][name]), default=str)}  ({origin})")
     return out
 
 
@@ -354,7 +357,8 @@ def table(a: argparse.Namespace) -> int:
         shown = [i for i, name in enumerate(columns) if not re.search(r"\.(curve|reach)@", name)]
         _print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
         if len(shown) < len(columns):
-            print(f"{len(columns) - len(shown)} columns of curves are in --format csv and json.")
+            n = len(columns) - len(shown)
+            print(f"{n} column{'s' * (n != 1)} of curves {'are' if n != 1 else 'is'} in --format csv and json.")
     return 0
 
 

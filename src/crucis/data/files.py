@@ -51,7 +51,7 @@ def missing(name: str, wanted: str, looked: Iterable[Path], download: bool | Non
     """The error for files that are nowhere."""
     places = ", ".join(dict.fromkeys(map(str, looked))) or "no folder is set: give path, or set CRUCIS_DATA"
     offer = f"; or write {{{name}: {{download: true}}}}" if download is False else ""
-    return DataError(f"{name}: no {wanted} (looked in: {places}){offer}")
+    return DataError(f"{name}: no {wanted} (looked in: {places}); give its folder with --data DIR{offer}")
 
 
 def read_gzip(path: Path) -> bytes:

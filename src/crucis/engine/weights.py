@@ -96,7 +96,7 @@ def survey(
         record = store.read(key) if not is_gone(store.root, key) else None
         if record is None or not any(about["role"] == ROLE for about in record.body["files"].values()):
             continue
-        young = "younger than they have to be" if at - Path(store.folder(key)).stat().st_mtime <= rest_s else ""
+        young = "younger than --rest" if at - Path(store.folder(key)).stat().st_mtime <= rest_s else ""
         why = needed.get(key) or young or stays(record)
         if why:
             out.kept[why] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,6 +270,8 @@ class Converter:
             got, tail = show(raw), f" Quote it: '{show(raw)}'."
         elif isinstance(raw, str) and raw in self.factors:
             tail = f" There is a factor of that name; write ${raw}."
+        elif "Length" in kinds and isinstance(raw, str) and (begun := re.match(r"[0-9][0-9_]*", raw)):
+            tail = f" Write '{begun[0]} epochs' or '{begun[0]} steps'."
         return self._issue("wrong-type", sub, f"expected {in_words(kinds, param.shelf)}, got {got}.{tail}")
 
     def _bounded(self, param: Param, value: Any, raw: Any, sub: str) -> None:

@@ -18,15 +18,17 @@ def maximum(given: Mapping[str, Any], name: str) -> tuple[Any, bool]:
     """The length that counts for `name`, and whether the run itself decides when to end within it.
 
     Raises:
-        SettingsError: a plateau without a maximum.
+        Disagreement: a plateau without a maximum, whatever the data are.
+        SettingsError: a maximum that is a plateau itself.
     """
-    from .settings import SettingsError
+    from .settings import Disagreement, SettingsError
 
     if name != "length" or str(given[name]).strip() != "plateau":
         return given[name], False
     most = given.get("at_most")
     if most is None:
-        raise SettingsError("length", "a plateau needs a stated maximum; write at_most: 200 epochs beside it")
+        lacking = SettingsError("length", "a plateau needs a stated maximum; write at_most: 200 epochs beside it")
+        raise Disagreement((lacking,))
     if str(most).strip() == "plateau":
         raise SettingsError("at_most", "a maximum is a number of epochs or steps; write at_most: 200 epochs")
     return most, True

@@ -1,10 +1,11 @@
 """Deep Q-learning of games in sequence: a network learns by playing, and what it forgets of earlier games is measured.
 
 The agent sees the last frames of a game and acts on one network for all games; it stores transitions in a replay
-memory and updates the network on batches of it, towards targets of an older copy of itself (`qlearning/learning.py` has
-the loss). Games follow one another without notice to the network; each has a memory and an exploration of its own, the
-optimiser and the target network go on. Elastic weight consolidation holds what earlier games needed
-(`qlearning/elastic.py`). `data` says what the network sees and answers: `games` (generated, 20 x 20) or `atari`.
+memory and updates the network on batches of it, towards targets of an older copy of itself
+(`train/qlearning/learning.py` has the loss). Games follow one another without notice to the network; each has a memory
+and an exploration of its own, the optimiser and the target network go on. Elastic weight consolidation holds what
+earlier games needed (`train/qlearning/elastic.py`). `data` says what the network sees and answers: `games` (generated,
+20 x 20) or `atari`.
 
 Source: V. Mnih et al., 2015, doi:10.1038/nature14236; games in sequence: J. Kirkpatrick et al., 2017,
 doi:10.1073/pnas.1611835114. That agent also has gains and biases of its own for every game and infers which game it
