@@ -296,9 +296,17 @@ def test_a_relu_after_an_addition_is_fused_only_below_overflow() -> None:
 SHAPES = [(3, 16, 3, 1, 8), (1, 5, 5, 2, 7), (4, 17, 1, 0, 6), (2, 16, 3, 0, 9), (3, 8, 3, 2, 10), (16, 16, 3, 1, 12)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+#: With pooling where the side is even; it is left alone where it is odd.
+POOLED = [
+    (shape, pooled)
+    for shape in SHAPES
+    for pooled in (False, True)
+    if not (pooled and (shape[4] + 2 * shape[3] - shape[2]) % 2 == 0)
+]
+
+
+@pytest.mark.parametrize(("shape", "pooled"), POOLED)
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("pooled", [False, True])
 def test_layers_against_convolution_in_float64(shape: tuple[int, ...], relu: bool, pooled: bool) -> None:
     inside, filters, kernel, padding, side = shape
     with streams.borrowed(7), torch.no_grad():
@@ -306,8 +314,6 @@ def test_layers_against_convolution_in_float64(shape: tuple[int, ...], relu: boo
         x, other = torch.randn(5, inside, side, side), None
         want = functional.conv2d(x.double(), conv.weight.double(), None, padding=padding)
         want = want if conv.bias is None else want + conv.bias.double()[:, None, None]
-        if pooled and want.shape[-1] % 2:
-            pytest.skip("pooling of an odd side stays as it is")
         layers: list[nn.Module] = [Fused(conv, relu, tuple(x.shape), pooled)]
         if inside <= 4:
             assert suits(conv, tuple(x.shape), 5)

@@ -73,7 +73,7 @@ def test_counts_need_no_torch():
         "from crucis.nets import names\n"
         "for name in shelf.names('nets'):\n"
         "    module = __import__('crucis.nets.' + name, fromlist=['x'])\n"
-        "    if hasattr(module, 'count'): module.count((3, 32, 32), 10)\n"
+        "    if hasattr(module, 'count'): module.count((3, 84, 84), 10)\n"
         "names.check_name('timm', 'resnet18'); names.check_name('torchvision', 'resnet18')\n"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules), 'a heavy import'\n"
     )

@@ -195,6 +195,7 @@ FOLLOWS = {
     ("vit-b16-imagenet-21k", "schedule"): {"lr at every step"}, ("dino-vits16", "weight_decay_end"):
     {"weight decay at every step"},
     ("ewc-atari", "optimiser"): {"optimizer.alpha", "optimizer.momentum"},
+    ("ewc-atari", "action_repeat"): {"ewc.start"},  # as many agent steps are other frames
 }  # fmt: skip
 
 

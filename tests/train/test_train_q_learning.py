@@ -1,6 +1,7 @@
 """Deep Q-learning against references: values of a small Markov chain, updates in float64, penalties in closed form,
 even draws of the memory; and interrupted trainings that go on bit for bit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from train_cases import Ctx, Quirky, contents, images
 
+from crucis.data.batches import Resident
 from crucis.data.open import open_data
 from crucis.errors import Divergence, Stopped
 from crucis.nets import dqn
@@ -20,7 +22,7 @@ from crucis.train.protocols.q_learning import train
 from crucis.train.qlearning.elastic import Elastic, fisher, squares
 from crucis.train.qlearning.learning import seen, td_errors, update
 from crucis.train.qlearning.memory import Batch, Memory
-from crucis.train.qlearning.settings import resolve
+from crucis.train.qlearning.settings import contradictions, resolve
 from crucis.train.run import Job
 from crucis.train.settings import SettingsError, completed
 
@@ -180,6 +182,32 @@ def test_a_memory_survives_its_state():
     assert all(torch.equal(getattr(first, name), getattr(second, name)) for name in ("before", "after", "rewards"))
 
 
+def test_what_followed_a_game_that_was_broken_off_is_never_drawn():
+    """Play stops in the midst of a game, and goes on later with the first frame of another."""
+    memory = filled(50, 6)  # games of 4 steps: steps 4 and 5 are of one that goes on
+    memory.leave()
+    for k in range(6, 16):
+        memory.add(np.full((1, 1), k + 1, np.uint8), (k - 6) % 4, 0, float(k), (k - 6) % 4 == 3)
+    drawn = memory.draw(4000, np.random.default_rng(0)).rewards.numpy().astype(int)
+    counts = np.bincount(drawn, minlength=15)
+    assert counts[5] == 0 and (np.delete(counts, 5) > 4000 / 14 * 0.7).all()
+    again = Memory(50, 3, (1, 1))
+    again.take(memory.state())
+    assert 5 not in again.draw(4000, np.random.default_rng(0)).rewards
+    ended = filled(50, 8)  # the last step ended its game, so that nothing is unknown
+    ended.leave()
+    ended.add(np.zeros((1, 1), np.uint8), 0, 0, 8.0, False)
+    assert 7 in ended.draw(200, np.random.default_rng(0)).rewards
+
+
+def test_a_ring_forgets_where_it_was_broken_off():
+    memory = filled(3, 6)
+    memory.leave()
+    for k in range(6, 6 + memory.rows):
+        memory.add(np.full((1, 1), k, np.uint8), 0, 0, float(k), False)
+    assert not memory.cut.any()
+
+
 def test_exploration_falls_in_a_straight_line():
     given = settings(epsilon=[1.0, 0.1, 9])
     assert [given.explores(k) for k in (0, 3, 9, 100)] == pytest.approx([1.0, 0.7, 0.1, 0.1])
@@ -314,17 +342,57 @@ def test_what_a_training_tells(tmp_path):
     told = result.notes["trained"]["q_learning"]
     assert told["copies"] == steps // 30 and told["replay"] == 60 and set(told["penalties"]) == {"catch", "dodge"}
     assert told["penalties"]["dodge"]["agent_steps"] == 2 * (40 + 48)
+    assert told["penalised"] == 2 * 12  # of all games but the first
     assert [name for name, _ in ctx.notes] == ["eval"] * 9
     table = np.load(ctx.out / "returns.npz")
     assert table["game"].tolist()[:6] == [0, 0, 0, 0, 1, 0]
 
 
+def test_one_game_has_nothing_to_forget(tmp_path):
+    result, _ = played(tmp_path, games=["catch"])
+    assert "score" in result.values and "forgotten" not in result.values
+    assert result.notes["left_out"] == {"forgotten": "no game came before the last"}
+
+
+def test_agents_and_measurements_show_the_network_the_same():
+    """Pixels of the data set as every instrument gathers them, and as an agent sees them."""
+    data = games()
+    assert (data.mean, data.std) == ((0.0,) * 4, (1.0,) * 4)
+    gathered, _ = Resident.of(data, "train").gather(torch.arange(20))
+    frames = torch.from_numpy(data.train.x[:20].transpose(0, 3, 1, 2).copy())
+    assert torch.allclose(gathered, seen(frames, "cpu"), rtol=0, atol=1e-6) and gathered.max() > 0.9
+
+
+def test_evaluations_leave_what_is_learned_alone(tmp_path):
+    """However often and long it is evaluated, the same is learned."""
+    often, seldom = (contents(played(tmp_path / name, **more)[1])["model.safetensors"]
+                     for name, more in {"often": {"evaluate_every": "1 steps", "episodes": 5},
+                                        "seldom": {"evaluate_every": "100 steps"}}.items())  # fmt: skip
+    assert often == seldom
+
+
+@pytest.mark.parametrize(("params", "data", "view", "says"), [
+    ({"games": ["doge"]}, "games", None, "no game 'doge'; there are catch, dodge, bricks"),
+    ({"length": "3 epochs"}, "games", None, "games have no epochs"),
+    ({"games": ["atari/pong"]}, "games", None, "write data: atari"),
+    ({"games": ["catch"]}, "digits", None, "write data: games"),
+    ({"games": ["catch"]}, "games", {"n": 50}, "a view would be passed over"),
+])  # fmt: skip
+def test_what_can_never_begin_is_known_before(params, data, view, says):
+    (found,) = contradictions(completed("train/q_learning", params), data, view)
+    assert says in str(found)
+    assert contradictions(completed("train/q_learning", {}), "games", None) == ()
+    assert contradictions(completed("train/q_learning", {}), None, None) == ()
+
+
 def test_a_penalty_enters_the_loss_when_it_is_due(tmp_path):
     """Before its first step it changes nothing; without stiffness neither."""
-    weights = {
-        name: contents(played(tmp_path / name, **more)[1])["model.safetensors"]
+    found = {
+        name: played(tmp_path / name, **more)
         for name, more in {"late": {"ewc_start": 10**6}, "none": {"ewc_lambda": 0.0}, "on": {}}.items()
     }
+    weights = {name: contents(ctx)["model.safetensors"] for name, (_, ctx) in found.items()}
+    assert [result.notes["trained"]["q_learning"]["penalised"] for result, _ in found.values()] == [0, 0, 24]
     assert weights["late"] == weights["none"] != weights["on"]
 
 
@@ -335,6 +403,7 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path):
 
 
 @pytest.mark.parametrize(("more", "says"), [
+    ({"ewc_penalties": "latest", "ewc_recomputed": "once"}, "write ewc_recomputed: switch"),
     ({"games": []}, "games: expected the names"), ({"length": "3 epochs"}, "games have no epochs"),
     ({"epsilon": [1.0, 0.1]}, "epsilon: expected"), ({"lr": 0.1, "lr_max": 0.01}, "more than lr_max"),
     ({"episodes": 1}, "at least 2"), ({"loss": "l1"}, "huber or squared"), ({"discount": 1.5}, "at most 1"),
@@ -348,6 +417,10 @@ def test_games_networks_and_data_that_do_not_fit(tmp_path):
     params = completed("train/q_learning", SHORT)
     with pytest.raises(SettingsError, match="write data: games"):
         train(Job(tiny(games()), images(size=8), seed=1), Ctx(tmp_path), **params)
+    with pytest.raises(SettingsError, match="a view would be passed over"):
+        train(Job(tiny(games()), replace(games(), view={"n": 50}), seed=1), Ctx(tmp_path), **params)
+    with pytest.raises(SettingsError, match="dropout would be passed over"):
+        played(tmp_path, build=lambda: nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(1600, 3)))
     with pytest.raises(SettingsError, match="batch norm"):
         played(tmp_path, build=lambda: Quirky(channels=4))
     with pytest.raises(NetError, match="smaller kernels"):

@@ -74,7 +74,7 @@ def _seen(made, n=6, seed=0):
 
 
 def test_every_protocol_is_tried():
-    assert {*SMALL, "supervised"} == set(shelf.names("train"))
+    assert {*SMALL, "supervised", "q_learning"} == set(shelf.names("train"))  # two are tried elsewhere
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -2,7 +2,8 @@
 
 Observations are the last `stack` frames of 84 x 84 pixels of games that are played at random; the classes are the 18
 actions of the console, and a label is the action that was drawn. `q_learning` takes from it what a network sees and
-answers and plays the games itself. Frames are prepared as `data/arcade/emulators` says.
+answers and plays the games itself. Frames are prepared as `data/arcade/emulators` says, and
+networks see levels from 0 to 1, as agents do, not standardised ones.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..seeds import rng
 from .arcade.player import ATARI, Player
 from .dataset import Raw
 
-REVISION = 1
+REVISION = 2
 KIND = "image"
 LIMITS = {"n": "[30, 100000]", "stack": "[1, 16]"}
 
@@ -52,4 +53,5 @@ def load(
     first = np.sort(np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1])
     names = tuple(map(str, range(player.actions)))
     game = np.array(which, np.float32)[first]
-    return Raw(x.transpose(0, 2, 3, 1)[first], np.array(drawn, np.int64)[first], names, factors={"game": game})
+    return Raw(x.transpose(0, 2, 3, 1)[first], np.array(drawn, np.int64)[first], names, factors={"game": game},
+               standardised=False)  # fmt: skip

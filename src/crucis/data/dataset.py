@@ -62,6 +62,8 @@ class Raw:
         coarse: for each class the index of its coarse class, or empty.
         coarse_names: names of the coarse classes.
         factors, test_factors: as in `Split`.
+        standardised: whether networks see examples by the mean and deviation of the training split; if not, as they
+            are (images on the scale 0 to 1).
         files: every file and folder that was read; their size and time decide whether a cached description holds.
     """
 
@@ -76,6 +78,7 @@ class Raw:
     coarse_names: tuple[str, ...] = ()
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     test_factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    standardised: bool = True
     files: tuple[Any, ...] = ()
 
 
@@ -87,7 +90,7 @@ class Dataset:
         kind: `image` or `vector`.
         classes: outputs a network needs, also when a view narrows the examples.
         mean, std: of the whole training split before any view; images per channel on the scale 0 to 1, vectors per
-            feature.
+            feature. 0 and 1 where a data set is not standardised (`Raw.standardised`).
         digest: SHA-256 of the content of all splits; with `view`, the identity of what is trained on.
         coarse, coarse_names: see `Raw`.
         duplicates_removed: training and validation examples dropped because another split holds an equal one.

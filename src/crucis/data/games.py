@@ -2,8 +2,9 @@
 
 Observations are the last `stack` frames of 20 x 20 pixels; the classes are the actions stay, left and right. Each
 action lasts 4 frames. Half of the actions on the way are drawn at random, so that situations of all kinds come up;
-those that come up twice are kept once. `q_learning` takes from it what a network sees and answers and plays the games
-itself; as a data set it serves the imitation of a player. Games: catch, dodge, bricks (`data/arcade`).
+those that come up twice are kept once. Networks see levels from 0 to 1, as agents do, not standardised ones.
+`q_learning` takes from it what a network sees and answers and plays the games itself; as a data set it serves the
+imitation of a player. Games: catch, dodge, bricks (`data/arcade`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .arcade.boards import ACTIONS, NAMES, Boards
 from .arcade.player import Player
 from .dataset import Raw
 
-REVISION = 1
+REVISION = 2
 KIND = "image"
 LIMITS = {"n": "[30, 1000000]", "stack": "[1, 16]"}
 _AT_ONCE = 32
@@ -52,4 +53,5 @@ def load(
     x, y, game = (np.concatenate(parts) for parts in (seen, best, which))
     first = np.sort(np.unique(x.reshape(len(x), -1), axis=0, return_index=True)[1])
     images = x.transpose(0, 2, 3, 1)[first]
-    return Raw(images, y[first].astype(np.int64), ACTIONS, factors={"game": game[first].astype(np.float32)})
+    return Raw(images, y[first].astype(np.int64), ACTIONS, factors={"game": game[first].astype(np.float32)},
+               standardised=False)  # fmt: skip

@@ -143,6 +143,8 @@ def make(raw: Raw, name: str) -> Dataset:
         if not len(part):
             raise DataError(f"{name}: the {label} split would be empty ({len(raw.y)} examples in all)")
     mean, deviation = statistics(splits["train"].x)
+    if not raw.standardised:
+        mean, deviation = (0.0,) * len(mean), (1.0,) * len(mean)
     return Dataset(
         name=name, kind=kind, classes=len(raw.class_names), class_names=tuple(raw.class_names),
         train=splits["train"], validation=splits["validation"], test=splits["test"],

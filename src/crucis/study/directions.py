@@ -14,7 +14,7 @@ from .spec import Analysis, Ref, Study
 #: Words in the name of a column whose small values are better.
 _SMALL = re.compile(
     r"(?:^|_)(?:loss|error|errors|ece|brier|nll|perplexity|latency|seconds|memory|bytes|energy|flops|parameters|"
-    r"forgetting|barrier|regret|gap|drop|parity|odds|membership)(?:_|$)"
+    r"forgetting|forgotten|barrier|regret|gap|drop|parity|odds|membership)(?:_|$)"
 )
 _SMALL_UNITS = ("seconds", "bytes")
 

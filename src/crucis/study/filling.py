@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import shelf
 from ..train import recipes, settings
+from ..train.qlearning import settings as games
 from ..train.settings import SettingsError
 from .binding import GRAMMAR, Bound
 from .spec import LeafRef
@@ -36,6 +37,10 @@ def contradictions(bound: Bound) -> tuple[SettingsError, ...]:
         if str(full["length"]).strip() == "plateau" and "at_most" not in bound.leaf.params:
             text = f"'{bound.leaf.name}' cannot train to a plateau; write a length such as '30 epochs'"
             return (SettingsError("length", text),)
+        if bound.leaf.name == "q_learning" and not bound.leaf.own:
+            data = bound.params.get("data")
+            known = data.name if isinstance(data, LeafRef) and not data.own and ":" not in data.name else None
+            return games.contradictions(full, known, bound.params.get("view"))
         return settings.contradictions(full)
     except SettingsError:
         return ()  # a recipe's own, which is told where it stands, or a value that only the plan refuses

@@ -232,7 +232,9 @@ class Fitting:
         """Parameters of a training that contradict each other, in every cell that its own `$` tell apart."""
         if stage.verb != "train":
             return
-        stage = replace(stage, params={k: v for k, v in stage.params.items() if k == "recipe" or k not in GRAMMAR})
+        played = isinstance(stage.leaf, LeafRef) and stage.leaf.name == "q_learning"
+        kept = ("recipe", "data", "view") if played else ("recipe",)  # only games must fit their data set
+        stage = replace(stage, params={k: v for k, v in stage.params.items() if k in kept or k not in GRAMMAR})
         if has_bad((stage.params, stage.leaf)):
             return
         found = tuple(dict.fromkeys(d.name for d in dollars((stage.leaf, stage.params))))

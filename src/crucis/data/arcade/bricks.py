@@ -3,7 +3,7 @@
 Frames of 20 x 20; 5 bricks of 4 x 2 pixels fill rows 3 and 4, the paddle is 5 pixels of the lowest row. The ball moves
 one pixel a frame along a diagonal and bounces off walls, bricks and the paddle; a paddle hit left or right of its
 centre sends it to that side. A broken brick is worth 1 point. The game ends when all are broken (return 5, the best),
-when the ball is lost, or after 400 frames.
+when the ball is lost, or after 400 frames: to a learner one end is like another, nothing follows.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ Columns: `final_return`, points of a whole game at the end of training, for ever
 the end of the game's own turn; `forgetting`, their difference; `random_return`, of random play; `returns`, at every
 evaluation since the game was met, by updates; `mean_return`, the mean of `final_return`; `score`, the mean over games
 of (final - random) / (best - random), and `forgotten`, that of (learned - final) / (best - random) over games but the
-last: both left out where the best return is unknown, as in Atari. Returns are undiscounted and unclipped. The file
-`returns.npz` has one row per evaluated game and moment.
+last: both left out where the best return is unknown, as in Atari, and `forgotten` where only one game was played.
+Returns are undiscounted and unclipped. The file `returns.npz` has one row per evaluated game and moment.
 
 Cost: memory for `replay` frames of each game that comes again, and of the one that is played (84 x 84: 350 MB at
 50,000); with penalties one backward pass for each of `ewc_minibatches` x `batch` transitions at a switch.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..run import Job
 
-REVISION = 1
+REVISION = 2
 RANDOM = True
 COLUMNS = {
     "mean_return": {"unit": "points", "range": [None, None], "axes": [], "headline": True},
@@ -117,7 +117,7 @@ def train(
         batch: transitions per optimiser step.
         lr: learning rate, which does not change.
         lr_max: a bound that `lr` must keep.
-        optimiser: the update rule; `rmsprop` and `rmsprop_tf` differ in where eps stands and what comes first.
+        optimiser: the update rule; Mnih et al. add eps inside the root, as `rmsprop_tf` does.
         clip_value: largest size of each number of the gradient, applied first.
         clip: largest Euclidean norm of the whole gradient, applied second.
         loss: Huber's function of the error, or half its square.
@@ -136,7 +136,7 @@ def train(
         ewc_minibatches: batches of the game's memory for them.
         ewc_start: agent steps, of all games, before which no penalty is in the loss.
         ewc_penalties: one for each game that was left, or that of the latest only.
-        ewc_recomputed: what happens when a game is left again: its penalty is computed anew, or stays.
+        ewc_recomputed: when a game is left again, its penalty is computed anew, or stays (with `per_game` only).
         evaluate_every: optimiser steps of a game between evaluations of all games met so far.
         episodes: whole games of an evaluation, 2 or more, from the same first states each time.
         evaluation_epsilon: share of random actions in evaluations.

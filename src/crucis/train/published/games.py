@@ -86,7 +86,7 @@ def values(made: Translation, params: Mapping[str, Any], ran: Mapping[str, Any])
             told = f"{theirs} x {batch} transitions", f"{used} x {batch} transitions"
             yield "ewc.fisher_samples", "ewc_minibatches", told[0], told[1], fact
     for fact in made.recipe.of("ewc.start"):
-        times = 1 if fact.role == "derived" else int(made.params["action_repeat"])
+        times = 1 if fact.role == "derived" else int(ours.get("action_repeat", made.params["action_repeat"]))
         used = ours.get("ewc_start")
         yield "ewc.start", "ewc_start", fact.value, used if used is None else used * times, fact
     for name, (_, key) in OPEN.items():

@@ -38,6 +38,6 @@ def account(run: QRun) -> dict[str, Any]:
             "epsilon": list(settings.epsilon), "clip_rewards": settings.clip_rewards,
             "ewc_lambda": settings.ewc_lambda, "ewc_fisher": settings.ewc_fisher, "ewc_start": settings.ewc_start,
             "ewc_minibatches": settings.ewc_minibatches, "ewc_penalties": settings.ewc_penalties,
-            "ewc_recomputed": settings.ewc_recomputed, "penalties": run.elastic.told,
+            "ewc_recomputed": settings.ewc_recomputed, "penalties": run.elastic.told, "penalised": run.penalised,
         },
     }  # fmt: skip

@@ -102,10 +102,10 @@ def _result(run: QRun, begun: float, resumed: list[int]) -> Result:
         "parameters": sum(value.numel() for value in run.net.parameters()), "steps": run.updates,
         "agent_steps": run.steps, "frames": run.steps * settings.action_repeat,
     }  # fmt: skip
-    scores, why = _scores(run, by_chance, final, learned)
+    scores, left_out = _scores(run, by_chance, final, learned)
     notes = {"seconds": {"total": time.perf_counter() - begun}, "resumed_at": resumed, "trained": account(run)}
-    if why:
-        notes["left_out"] = dict.fromkeys(("score", "forgotten"), why)
+    if left_out:
+        notes["left_out"] = left_out
     save_weights(out / "model.safetensors", run.net)
     _save_rows(run)
     uncertainty = {
@@ -119,17 +119,24 @@ def _result(run: QRun, begun: float, resumed: list[int]) -> Result:
 
 def _scores(
     run: QRun, by_chance: dict[str, Returns], final: dict[str, float], learned: dict[str, float]
-) -> tuple[dict[str, float], str]:
-    """Shares of the way from random play to the best return; nothing and why, where the best is not known."""
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Shares of the way from random play to the best return, and why one is left out: nobody knows the best, or no game
+    came before the last."""
     best = {name: run.best(name) for name in final}
-    lost = [name for name, value in best.items() if value is None or value == by_chance[name].mean]
+    lost = [name for name, value in best.items() if value is None]
     if lost:
-        return {}, f"nobody knows the best return of {', '.join(lost)}"
+        return {}, dict.fromkeys(("score", "forgotten"), f"nobody knows the best return of {', '.join(lost)}")
+    done = [name for name, value in best.items() if value == by_chance[name].mean]
+    if done:
+        return {}, dict.fromkeys(("score", "forgotten"), f"random play has the best return of {', '.join(done)}")
     span = {name: float(value or 0.0) - by_chance[name].mean for name, value in best.items()}
     score = {name: (final[name] - by_chance[name].mean) / span[name] for name in final}
     earlier = [name for name in final if name != run.settings.games[-1]]
     gone = [(learned[name] - final[name]) / span[name] for name in earlier]
-    return {"score": float(np.mean(list(score.values()))), "forgotten": float(np.mean(gone)) if gone else 0.0}, ""
+    shares = {"score": float(np.mean(list(score.values())))}
+    if not gone:
+        return shares, {"forgotten": "no game came before the last"}
+    return shares | {"forgotten": float(np.mean(gone))}, {}
 
 
 def _normal(se: float, n: int) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_PARTS = ("frames", "actions", "ages", "rewards", "over", "cut")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -25,7 +27,8 @@ class Memory:
     """At most `size` transitions, drawn evenly. Cost: `size` frames of memory, in bytes their pixels.
 
     Rows stand in a ring in the order of play. A row is the newest frame of an observation, the action that followed,
-    what it brought, and how many frames of its game came before (up to `stack` - 1).
+    what it brought, and how many frames of its game came before (up to `stack` - 1). Where play was broken off in the
+    midst of a game, nobody saw what followed: that transition is never drawn.
     """
 
     def __init__(self, size: int, stack: int, frame: tuple[int, int]) -> None:
@@ -34,6 +37,7 @@ class Memory:
         self.frames = np.zeros((self.rows, *frame), np.uint8)
         self.actions, self.ages = np.zeros(self.rows, np.int64), np.zeros(self.rows, np.int64)
         self.rewards, self.over = np.zeros(self.rows, np.float32), np.zeros(self.rows, bool)
+        self.cut = np.zeros(self.rows, bool)
         self.made = 0
 
     def add(self, frame: np.ndarray, age: int, action: int, reward: float, over: bool) -> None:
@@ -41,7 +45,13 @@ class Memory:
         at = self.made % self.rows
         self.frames[at], self.ages[at] = frame, min(age, self.stack - 1)
         self.actions[at], self.rewards[at], self.over[at] = action, reward, over
+        self.cut[at] = False
         self.made += 1
+
+    def leave(self) -> None:
+        """Play is broken off: the next row is of another game, and does not follow this one."""
+        newest = (self.made - 1) % self.rows
+        self.cut[newest] = not self.over[newest]
 
     def __len__(self) -> int:
         """Transitions that can be drawn."""
@@ -49,7 +59,11 @@ class Memory:
 
     def draw(self, n: int, draw: np.random.Generator) -> Batch:
         """`n` transitions, each with the same chance, with replacement."""
-        return self.at(self.made - 1 - len(self) + draw.integers(len(self), size=n))
+        first = self.made - 1 - len(self)
+        which = first + draw.integers(len(self), size=n)
+        while (lost := self.cut[which % self.rows]).any():
+            which[lost] = first + draw.integers(len(self), size=int(lost.sum()))
+        return self.at(which)
 
     def at(self, which: np.ndarray) -> Batch:
         """The transitions at these numbers, counted from the first one ever added."""
@@ -70,12 +84,12 @@ class Memory:
         """All of it, as tensors, without the rows that were never filled."""
         filled = min(self.made, self.rows)
         found = {name: torch.from_numpy(getattr(self, name)[:filled].copy())
-                 for name in ("frames", "actions", "ages", "rewards", "over")}  # fmt: skip
+                 for name in _PARTS}  # fmt: skip
         return {**found, "made": torch.tensor(self.made)}
 
     def take(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a state."""
         self.made = int(state["made"])
-        for name in ("frames", "actions", "ages", "rewards", "over"):
+        for name in _PARTS:
             filled = state[name].numpy()
             getattr(self, name)[: len(filled)] = filled

@@ -25,7 +25,7 @@ from .elastic import Elastic, fisher
 from .learning import update
 from .memory import Memory
 from .play import choose, evaluate
-from .settings import QSettings
+from .settings import VIEWLESS, QSettings
 
 
 class QRun:
@@ -33,15 +33,20 @@ class QRun:
 
     Attributes:
         turn: place in the order of games; step: agent steps of this turn; steps, updates, copies: agent steps, updates
-            and copies to the target network in all; rows: evaluations, one per game and moment.
+            and copies to the target network in all; penalised: updates with a penalty in the loss; rows: evaluations,
+            one per game and moment.
     """
 
     def __init__(self, job: Job, ctx: Context, settings: QSettings, tick: Callable[[], None] = lambda: None) -> None:
         self.job, self.ctx, self.settings, self.tick = job, ctx, settings, tick
         self.net = untrained(job.build, job.seed, job.depth, job.verb).to(job.device).eval()
+        _fits(job)
         if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in self.net.modules()):
             raise SettingsError("net", "batch norm means nothing here: the network acts on one observation at a time "
                                        "and is updated on others; write net: dqn")  # fmt: skip
+        if any(isinstance(part, nn.modules.dropout._DropoutNd) and part.p for part in self.net.modules()):
+            raise SettingsError("net", "dropout would be passed over: the network that acts is the one that is "
+                                       "updated; write dropout: 0")  # fmt: skip
         if job.initial is not None:
             restore(self.net, job.initial / "model.safetensors")
         self.target = copy.deepcopy(self.net)
@@ -51,7 +56,7 @@ class QRun:
         )
         self.elastic = Elastic(self.net, settings)
         self.draws = {name: rng(*job.streams, "q_learning", name) for name in ("act", "replay", "fisher")}
-        self.turn = self.step = self.steps = self.updates = self.copies = 0
+        self.turn = self.step = self.steps = self.updates = self.copies = self.penalised = 0
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
         self.memories: dict[str, Memory] = {}
@@ -119,7 +124,7 @@ class QRun:
         penalty = (lambda: self.elastic.pull(game)) if held else None
         loss = float(update(self.net, self.target, self.optimiser, batch, settings, penalty=penalty,
                             device=self.job.device))  # fmt: skip
-        self.updates += 1
+        self.updates, self.penalised = self.updates + 1, self.penalised + bool(held)
         if not math.isfinite(loss):
             raise Divergence("the loss is not finite", self.updates, self._last_good())
         self.losses.append(loss)
@@ -153,6 +158,7 @@ class QRun:
             found = fisher(self.net, self.target, self.memories[game], settings, self.draws["fisher"], self.job.device)
             self.elastic.leave(game, found, agent_steps=self.steps, minibatches=settings.ewc_minibatches,
                                transitions=settings.ewc_minibatches * settings.batch)  # fmt: skip
+        self.memories[game].leave()
         self.turn, self.step = self.turn + 1, 0
         self.memories = {name: kept for name, kept in self.memories.items() if name in settings.games[self.turn :]}
         self._enter()
@@ -183,9 +189,13 @@ class QRun:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the rest of the run depends on, as tensors and JSON values. Call between agent steps."""
         tensors = {**dict(named("model", self.net)), **dict(named("target", self.target))}
+        scalars: dict[str, Any] = {}
         for index, param in enumerate(self.net.parameters()):
             for key, value in self.optimiser.state.get(param, {}).items():
-                tensors[f"optimiser/{index}/{key}"] = torch.as_tensor(value)
+                if isinstance(value, Tensor):
+                    tensors[f"optimiser/{index}/{key}"] = value
+                else:
+                    scalars[f"{index}/{key}"] = value
         for number, memory in enumerate(self.memories.values()):
             tensors |= {f"memory/{number}/{name}": value for name, value in memory.state().items()}
         elastic, held = self.elastic.state()
@@ -193,8 +203,9 @@ class QRun:
         tensors["seen"] = torch.from_numpy(self.player.seen.copy())
         plain = {
             "identity": self.identity, "turn": self.turn, "step": self.step, "steps": self.steps,
-            "updates": self.updates, "copies": self.copies, "rows": self.rows, "losses": self.losses,
-            "memories": list(self.memories), "elastic": held, "player": self.player.state(),
+            "updates": self.updates, "copies": self.copies, "penalised": self.penalised, "rows": self.rows,
+            "losses": self.losses, "scalars": scalars, "memories": list(self.memories), "elastic": held,
+            "player": self.player.state(),
             "draws": {name: packed(draw) for name, draw in self.draws.items()},
         }  # fmt: skip
         return tensors, plain
@@ -208,10 +219,12 @@ class QRun:
         fused = any(group.get("fused") for group in self.optimiser.param_groups)
         for index, param in enumerate(self.net.parameters()):
             head = f"optimiser/{index}/"
-            self.optimiser.state[param].update(
+            state = self.optimiser.state[param]
+            state.update(
                 {n.removeprefix(head): beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
             )
-        for name in ("turn", "step", "steps", "updates", "copies"):
+            state.update({n.split("/", 1)[1]: v for n, v in plain["scalars"].items() if n.startswith(f"{index}/")})
+        for name in ("turn", "step", "steps", "updates", "copies", "penalised"):
             setattr(self, name, plain[name])
         self.rows, self.losses = [dict(row) for row in plain["rows"]], list(plain["losses"])
         self.memories = {}
@@ -224,6 +237,20 @@ class QRun:
         self.player.take(plain["player"], tensors["seen"].numpy())
         for name, draw in self.draws.items():
             unpack(draw, plain["draws"][name])
+
+
+def _fits(job: Job) -> None:
+    """See that what the data set says of itself is what the network is shown.
+
+    Raises:
+        SettingsError: a view, or statistics by which others would show the network standardised observations.
+    """
+    data = job.data
+    if data.view:
+        raise SettingsError("view", VIEWLESS)
+    if set(data.mean) != {0.0} or set(data.std) != {1.0}:
+        raise SettingsError("data", f"agents see levels from 0 to 1, and networks see {data.name} standardised; write "
+                                    "data: games for generated games and data: atari for Atari")  # fmt: skip
 
 
 def _within(tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...data.arcade.boards import NAMES
+from ...data.arcade.player import ATARI
 from ...lengths import Length
 from ..settings import Choice, SettingsError, choice
 
@@ -14,6 +16,7 @@ LOSSES = ("huber", "squared")
 FISHERS = ("td_error", "value")
 PENALTIES = ("per_game", "latest")
 RECOMPUTED = ("switch", "once")
+VIEWLESS = "no example of the data set is learned from, so a view would be passed over; leave it out"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,33 @@ def resolve(given: Mapping[str, Any]) -> QSettings:
     )  # fmt: skip
     if settings.lr_max is not None and settings.lr > settings.lr_max:
         raise SettingsError("lr", f"{settings.lr:g} is more than lr_max, {settings.lr_max:g}")
+    if settings.ewc_penalties == "latest" and settings.ewc_recomputed == "once":
+        raise SettingsError("ewc_recomputed", "with ewc_penalties: latest no earlier penalty is left to stay; write "
+                                              "ewc_recomputed: switch, or ewc_penalties: per_game")  # fmt: skip
     return settings
+
+
+def contradictions(given: Mapping[str, Any], data: str | None, view: Any) -> tuple[SettingsError, ...]:
+    """What a training could never begin with, known before anything runs: a value, a game, or a data set of others.
+
+    Args:
+        given: complete parameters.
+        data: name of the data set, None for one that is the user's own; view: of it, as written.
+    """
+    try:
+        settings = resolve(given)
+    except SettingsError as error:
+        return (error,)
+    for name in dict.fromkeys(settings.games):
+        atari = name.startswith(ATARI)
+        if not atari and name not in NAMES:
+            return (SettingsError("games", f"no game '{name}'; there are {', '.join(NAMES)}, and atari/NAME for "
+                                           "Atari"),)  # fmt: skip
+        wanted = "atari" if atari else "games"
+        if data is not None and data != wanted:
+            return (SettingsError("games", f"{name} is seen through another data set than {data}; write data: "
+                                           f"{wanted}"),)  # fmt: skip
+    return (SettingsError("view", VIEWLESS),) if view else ()
 
 
 def _steps(given: Mapping[str, Any], name: str) -> int:
