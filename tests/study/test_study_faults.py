@@ -197,6 +197,14 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         stage("for: plateau, schedule: constant"),
         [(3, 50, "stages.m.for", "contradiction", "write at_most: 200 epochs beside it")],
     ),
+    "a plateau as its own maximum": (
+        stage("for: plateau, at_most: plateau, schedule: constant"),
+        [(3, 64, "stages.m.at_most", "contradiction", "a maximum is a number of epochs or steps")],
+    ),
+    "a plateau of a protocol that has none": (
+        "study: s\nstages:\n  m: {train: simclr, net: mlp, data: digits, for: plateau}\n",
+        [(3, 46, "stages.m.for", "contradiction", "'simclr' cannot train to a plateau")],
+    ),
     "a length of unknown unit": (
         stage("for: 10 epoks"),
         [(3, 55, "stages.m.for", "wrong-type", "got the text '10 epoks'. Write '10 epochs' or '10 steps'.")],

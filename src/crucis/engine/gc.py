@@ -36,6 +36,7 @@ class Sweep:
     trash: list[str] = field(default_factory=list)
     bytes: int = 0
     kept: int = 0
+    """How many records stay."""
 
 
 def inputs_of(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -100,11 +101,13 @@ def survey(store: Store, *, keep_days: float = 90.0, rest_days: float = 7.0, now
     at = time.time() if now is None else now
     leases = Leases(store.root)
     kept, old = _mark(store, leases, keep_days * DAY, at)
-    sweep = Sweep(plans=[path.name for path in old], kept=len(kept))
+    sweep = Sweep(plans=[path.name for path in old])
     for key in store.all_keys():
         if key not in kept and _age(store.folder(key), at) > rest_days * DAY:
             sweep.records.append(key)
             sweep.bytes += _size(store.folder(key))
+        else:
+            sweep.kept += 1
     _survey_rest(store, sweep, leases.alive(), rest_days * DAY, at)
     return sweep
 
@@ -161,6 +164,7 @@ def collect(
             if key in kept:
                 _move(bin_ / key, Path(store.folder(key)))
                 sweep.records.remove(key)
+                sweep.kept += 1
         for folder, names in (("plans", sweep.plans), ("tmp", sweep.tmp), ("scratch", sweep.scratch)):
             _remove(store.path / folder, names)
         _remove(store.path / "journal", sweep.journals)

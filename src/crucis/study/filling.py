@@ -33,11 +33,15 @@ def filled(bound: Bound) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]
 def contradictions(bound: Bound) -> tuple[SettingsError, ...]:
     """Which parameters of a training cannot be together, whatever its data are; all of them."""
     try:
+        full = filled(bound)[2]
+        if str(full["length"]).strip() == "plateau" and "at_most" not in bound.leaf.params:
+            text = f"'{bound.leaf.name}' cannot train to a plateau; write a length such as '30 epochs'"
+            return (SettingsError("length", text),)
         if bound.leaf.name == "q_learning" and not bound.leaf.own:
             data = bound.params.get("data")
             known = data.name if isinstance(data, LeafRef) and not data.own and ":" not in data.name else None
-            return games.contradictions(filled(bound)[2], known, bound.params.get("view"))
-        return settings.contradictions(filled(bound)[2])
+            return games.contradictions(full, known, bound.params.get("view"))
+        return settings.contradictions(full)
     except SettingsError:
         return ()  # a recipe's own, which is told where it stands, or a value that only the plan refuses
 

@@ -18,8 +18,7 @@ def maximum(given: Mapping[str, Any], name: str) -> tuple[Any, bool]:
     """The length that counts for `name`, and whether the run itself decides when to end within it.
 
     Raises:
-        Disagreement: a plateau without a maximum, whatever the data are.
-        SettingsError: a maximum that is a plateau itself.
+        Disagreement: a plateau without a maximum, or a maximum that is a plateau itself, whatever the data are.
     """
     from .settings import Disagreement, SettingsError
 
@@ -27,10 +26,11 @@ def maximum(given: Mapping[str, Any], name: str) -> tuple[Any, bool]:
         return given[name], False
     most = given.get("at_most")
     if most is None:
-        lacking = SettingsError("length", "a plateau needs a stated maximum; write at_most: 200 epochs beside it")
-        raise Disagreement((lacking,))
+        text = "a plateau needs a stated maximum; write at_most: 200 epochs beside it"
+        raise Disagreement((SettingsError("length", text),))
     if str(most).strip() == "plateau":
-        raise SettingsError("at_most", "a maximum is a number of epochs or steps; write at_most: 200 epochs")
+        text = "a maximum is a number of epochs or steps; write at_most: 200 epochs"
+        raise Disagreement((SettingsError("at_most", text),))
     return most, True
 
 
