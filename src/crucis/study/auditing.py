@@ -75,7 +75,7 @@ def _audited(session: Session, name: str | None = None) -> Iterator[tuple[Node, 
         made = recipes.translated(chosen) if chosen else None
         if made is not None and chosen is not None:
             record = session.store.read(node.key) if session.store.has(node.key) else None
-            training = _training(session, node, record)
+            training = _training(session, node, record, chosen)
             yield node, chosen, training.ran is not None, tuple(audit(made, training))
 
 
@@ -106,7 +106,7 @@ def pages(session: Session) -> tuple[c.Audit, ...]:
 
 def audit_record(store: Store, record: Record, name: str | None = None) -> list[Audited]:
     """One record of a training against each recipe that a study of the store asked for it by, with the reasons that
-    the study gives; or against `name`, with the reasons of all who asked. Equal audits are told once.
+    the study gives; or against `name`, with the reasons of those who asked by it. Equal audits are told once.
 
     Raises:
         CrucisError: no training, a record without notes of what ran, no published recipe to hold it against.
@@ -124,7 +124,8 @@ def audit_record(store: Store, record: Record, name: str | None = None) -> list[
         chosen = name or one.recipe
         made = recipes.translated(chosen)
         if made is not None:
-            lines = tuple(audit(made, Training(settings, ran, one.data, one.because or None)))
+            because = one.because if _same(chosen, one.recipe) else ""
+            lines = tuple(audit(made, Training(settings, ran, one.data, because or None)))
             found.setdefault((chosen, lines), []).append(one)
     if not found:
         raise CrucisError(_nothing(record.key[:12], [name] if name else list(house)))
@@ -144,14 +145,20 @@ def _asked_by(key: str, by: list[Asked]) -> str:
     return f"{key} ({', '.join(places)})" if places else key
 
 
-def _training(session: Session, node: Node, record: Record | None) -> Training:
+def _same(one: str, other: str) -> bool:
+    """Whether two names mean one recipe, whichever references they follow. A reason for deviating from one recipe is
+    none for deviating from another."""
+    return one.partition("@")[0] == other.partition("@")[0]
+
+
+def _training(session: Session, node: Node, record: Record | None, chosen: str) -> Training:
     ran = record.body.get("notes", {}).get("trained") if record is not None else None
     n_train = int(ran["n_train"]) if ran else _planned(node)
     return Training(
         resolve(completed(node.spec["kind"], node.spec["params"]), n_train),
         ran,
         dataset(node),
-        reason(session.study, node),
+        reason(session.study, node) if _same(chosen, str(node.bound.params.get("recipe") or "")) else None,
     )
 
 
