@@ -294,7 +294,7 @@ def test_restored_state_has_the_strides_of_its_parameter(tmp_path):
 
 def test_a_contiguous_state_beside_channels_last_weights_would_train_other_weights(tmp_path, monkeypatch):
     # The fault that the strides guard against; if torch mends it, the guard may go.
-    import crucis.train.run as module
+    import crucis.train.layout as module
 
     made = _made(optimiser="adamw")
     whole = run(tmp_path / "whole", made)

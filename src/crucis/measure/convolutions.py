@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .stem import outputs
+from .stem import Layer, outputs
 
 _SLOPE = 1e-30
 #: Numbers in the maps of the images that are pooled at a time.
 _PIECE = 1 << 18
 
 
-class Fused(nn.Module):
+class Fused(Layer):
     """A convolution, then perhaps the addition of another map of the same shape, then perhaps ReLU, perhaps pooling.
 
     The filters are laid out for the processor by `pack`, once for every place where the network is put. Few filters of
@@ -40,16 +40,6 @@ class Fused(nn.Module):
         twice = torch.zeros(2 * filters, inside, high, wide + 1) if self._pairs else torch.zeros(0)
         self._twice = twice.contiguous(memory_format=torch.channels_last) if self._pairs else twice
         self.pack()
-
-    @property
-    def filters(self) -> Tensor:
-        """(C', C / groups, h, w)."""
-        return self._conv.weight
-
-    @property
-    def bias(self) -> Tensor | None:
-        """(C',)."""
-        return self._conv.bias
 
     def pack(self) -> None:
         """Take over the filters as they are now."""

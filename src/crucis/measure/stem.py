@@ -19,7 +19,23 @@ MOST_CHANNELS = 4
 _PIECE = 1 << 17
 
 
-class Stem(nn.Module):
+class Layer(nn.Module):
+    """What a layer that stands for a convolution shares with it."""
+
+    _conv: nn.Conv2d
+
+    @property
+    def filters(self) -> Tensor:
+        """(C', C / groups, h, w)."""
+        return self._conv.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(C',)."""
+        return self._conv.bias
+
+
+class Stem(Layer):
     """A convolution, then perhaps ReLU, then perhaps 2x2 max pooling, on patches that `cut` makes.
 
     Args:
@@ -45,16 +61,6 @@ class Stem(nn.Module):
         inside = conv.in_channels * self._window[0] * self._window[1]
         self._matrix = conv.weight.new_zeros(inside + 1, down * right * conv.out_channels)
         self.pack()
-
-    @property
-    def filters(self) -> Tensor:
-        """(C', C, h, w)."""
-        return self._conv.weight
-
-    @property
-    def bias(self) -> Tensor | None:
-        """(C',)."""
-        return self._conv.bias
 
     def pack(self) -> None:
         """Take over the filters as they are now."""

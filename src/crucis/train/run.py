@@ -29,7 +29,7 @@ from .feed import Feed
 from .follow import Count, follow
 from .groups import optimiser as build_optimiser
 from .groups import trained
-from .layout import beside, named
+from .layout import named, optimiser_state, take_optimiser_state
 from .modes import autocast
 from .objectives import Maker, composed, objective_of
 from .ranks import Ranks, averager, pack_stream, unpack_stream
@@ -417,13 +417,8 @@ class Run:
             tensors |= {f"statistics/{name}": value.detach() for name, value in self.average.named_buffers()}
         if self.objective is not None:
             tensors |= {f"objective/{name}": value.detach() for name, value in self.objective.extra_state().items()}
-        scalars: dict[str, Any] = {}
-        for index, param in enumerate(self.params.values()):
-            for key, value in self.optimiser.state.get(param, {}).items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimiser/{index}/{key}"] = value
-                else:
-                    scalars[f"{index}/{key}"] = value
+        kept, scalars = optimiser_state(self.optimiser, self.params.values())
+        tensors |= kept
         tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
         tensors["stream"] = self.stream.state
         if self.stream.device_state is not None:
@@ -444,8 +439,7 @@ class Run:
         return tensors | guard, plain
 
     def take(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Go on from a state. Optimiser state takes the strides of its parameter: fused optimisers walk both in memory
-        order, and a contiguous copy beside a channels-last weight would update other elements."""
+        """Go on from a state."""
         with torch.no_grad():
             for name, target in named("model", self.model):
                 target.copy_(tensors[name])
@@ -456,13 +450,7 @@ class Run:
                     value.copy_(tensors[f"statistics/{name}"])
             for name, value in (self.objective.extra_state() if self.objective is not None else {}).items():
                 value.copy_(tensors[f"objective/{name}"])
-        fused = any(group.get("fused") for group in self.optimiser.param_groups)
-        for index, param in enumerate(self.params.values()):
-            state, head = self.optimiser.state[param], f"optimiser/{index}/"
-            state.update(
-                {n.removeprefix(head): beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
-            )
-            state.update({n.split("/", 1)[1]: v for n, v in plain["scalars"].items() if n.startswith(f"{index}/")})
+        take_optimiser_state(self.optimiser, self.params.values(), tensors, plain["scalars"])
         self.stream.state = tensors["stream"].clone()
         if "stream_device" in tensors:
             self.stream.device_state = tensors["stream_device"].clone()

@@ -156,12 +156,12 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
     given = {**defaults(), **params}
     if n_train < 1:
         raise SettingsError("data", "the training split is empty")
-    written = _number(given, "batch", 1)
+    written = whole(given, "batch", 1)
     batch = min(written, n_train)
     per_epoch = n_train // batch
     length, to_plateau = until.maximum(given, "length")
     total = _steps({"length": length}, "length", per_epoch)
-    accumulate = _number(given, "accumulate", 1)
+    accumulate = whole(given, "accumulate", 1)
     schedule = _known(choice(given["schedule"], "schedule"), "schedules", "schedule")
     settings = Settings(
         params=dict(given), n_train=n_train, batch=batch, steps_per_epoch=per_epoch, total_steps=total,
@@ -177,14 +177,14 @@ def resolve(params: Mapping[str, Any], n_train: int) -> Settings:
         label_smoothing=_real(given, "label_smoothing", 0.0, below=1.0),
         clip=None if given["clip"] is None else _real(given, "clip", 0.0, above=True),
         ema=None if given["ema"] is None else _real(given, "ema", 0.0, below=1.0),
-        ema_warmup=bool(given["ema_warmup"]), ema_every=_number(given, "ema_every", 1),
+        ema_warmup=bool(given["ema_warmup"]), ema_every=whole(given, "ema_every", 1),
         ema_statistics=bool(given["ema_statistics"]),
         precision=_one_of(given, "precision", PRECISIONS), compile=bool(given["compile"]),
         augment=tuple(_known(choice(item, "augment"), "augment", "augment") for item in given["augment"] or ()),
-        repeats=_number(given, "repeats", 1),
+        repeats=whole(given, "repeats", 1),
         initial_head=_one_of(given, "initial_head", ("keep", "new")),
         select=None if given["select"] is None else _one_of(given, "select", METRICS),
-        patience=None if given["patience"] is None else _number(given, "patience", 1),
+        patience=None if given["patience"] is None else whole(given, "patience", 1),
         evaluate_every=max(1, _steps(given, "evaluate_every", per_epoch)),
         head=_one_of(given, "head", ("shared", "per_task")), dropped=n_train - per_epoch * batch,
         checkpointing=_flag(given, "checkpointing"),
@@ -333,7 +333,12 @@ def steps_in(value: Any, per_epoch: int, total: int) -> int:
     return _warmup(value, per_epoch, total)
 
 
-def _number(given: Mapping[str, Any], name: str, least: int) -> int:
+def whole(given: Mapping[str, Any], name: str, least: int = 1) -> int:
+    """A parameter that is a whole number of at least `least`.
+
+    Raises:
+        SettingsError: it is none.
+    """
     value = given[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise SettingsError(name, f"expected a whole number of at least {least}, got {value!r}")

@@ -18,7 +18,7 @@ from ...errors import Divergence
 from ...nets.weights import restore
 from ...records import Context
 from ...seeds import rng
-from ..layout import beside, named
+from ..layout import named, optimiser_state, take_optimiser_state
 from ..run import Job, untrained
 from ..settings import SettingsError
 from .elastic import Elastic, fisher
@@ -189,13 +189,8 @@ class QRun:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the rest of the run depends on, as tensors and JSON values. Call between agent steps."""
         tensors = {**dict(named("model", self.net)), **dict(named("target", self.target))}
-        scalars: dict[str, Any] = {}
-        for index, param in enumerate(self.net.parameters()):
-            for key, value in self.optimiser.state.get(param, {}).items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimiser/{index}/{key}"] = value
-                else:
-                    scalars[f"{index}/{key}"] = value
+        kept, scalars = optimiser_state(self.optimiser, self.net.parameters())
+        tensors |= kept
         for number, memory in enumerate(self.memories.values()):
             tensors |= {f"memory/{number}/{name}": value for name, value in memory.state().items()}
         elastic, held = self.elastic.state()
@@ -216,14 +211,7 @@ class QRun:
             for prefix, net in (("model", self.net), ("target", self.target)):
                 for name, value in named(prefix, net):
                     value.copy_(tensors[name])
-        fused = any(group.get("fused") for group in self.optimiser.param_groups)
-        for index, param in enumerate(self.net.parameters()):
-            head = f"optimiser/{index}/"
-            state = self.optimiser.state[param]
-            state.update(
-                {n.removeprefix(head): beside(param, v, fused) for n, v in tensors.items() if n.startswith(head)}
-            )
-            state.update({n.split("/", 1)[1]: v for n, v in plain["scalars"].items() if n.startswith(f"{index}/")})
+        take_optimiser_state(self.optimiser, self.net.parameters(), tensors, plain["scalars"])
         for name in ("turn", "step", "steps", "updates", "copies", "penalised"):
             setattr(self, name, plain[name])
         self.rows, self.losses = [dict(row) for row in plain["rows"]], list(plain["losses"])

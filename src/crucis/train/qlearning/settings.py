@@ -10,7 +10,7 @@ from typing import Any
 from ...data.arcade.boards import NAMES
 from ...data.arcade.player import ATARI
 from ...lengths import Length
-from ..settings import Choice, SettingsError, choice
+from ..settings import Choice, SettingsError, choice, whole
 
 LOSSES = ("huber", "squared")
 FISHERS = ("td_error", "value")
@@ -80,19 +80,19 @@ def resolve(given: Mapping[str, Any]) -> QSettings:
         raise SettingsError("games", f"expected the names of games in the order of play, such as [catch, dodge], got "
                                      f"{games!r}")  # fmt: skip
     settings = QSettings(
-        games=tuple(games), updates=_steps(given, "length"), batch=_whole(given, "batch"),
+        games=tuple(games), updates=_steps(given, "length"), batch=whole(given, "batch"),
         lr=_real(given, "lr", 0.0, above=True), lr_max=_maybe(given, "lr_max"),
         optimiser=choice(given["optimiser"], "optimiser"), clip_value=_maybe(given, "clip_value"),
         clip=_maybe(given, "clip"), loss=_one_of(given, "loss", LOSSES), double=_flag(given, "double"),
-        discount=_real(given, "discount", 0.0, most=1.0), replay=_whole(given, "replay"),
-        period=_whole(given, "period"), target_every=_whole(given, "target_every"),
-        learn_after=_whole(given, "learn_after"), epsilon=_epsilon(given["epsilon"]),
-        action_repeat=_whole(given, "action_repeat"), clip_rewards=_flag(given, "clip_rewards"),
+        discount=_real(given, "discount", 0.0, most=1.0), replay=whole(given, "replay"),
+        period=whole(given, "period"), target_every=whole(given, "target_every"),
+        learn_after=whole(given, "learn_after"), epsilon=_epsilon(given["epsilon"]),
+        action_repeat=whole(given, "action_repeat"), clip_rewards=_flag(given, "clip_rewards"),
         ewc_lambda=_real(given, "ewc_lambda", 0.0), ewc_fisher=_one_of(given, "ewc_fisher", FISHERS),
-        ewc_minibatches=_whole(given, "ewc_minibatches"), ewc_start=_whole(given, "ewc_start", 0),
+        ewc_minibatches=whole(given, "ewc_minibatches"), ewc_start=whole(given, "ewc_start", 0),
         ewc_penalties=_one_of(given, "ewc_penalties", PENALTIES),
         ewc_recomputed=_one_of(given, "ewc_recomputed", RECOMPUTED),
-        evaluate_every=_steps(given, "evaluate_every"), episodes=_whole(given, "episodes", 2),
+        evaluate_every=_steps(given, "evaluate_every"), episodes=whole(given, "episodes", 2),
         evaluation_epsilon=_real(given, "evaluation_epsilon", 0.0, most=1.0),
     )  # fmt: skip
     if settings.lr_max is not None and settings.lr > settings.lr_max:
@@ -145,13 +145,6 @@ def _epsilon(value: Any) -> tuple[float, float, int]:
         raise SettingsError("epsilon", f"expected the first and the last share of random actions and the agent steps "
                                        f"between, such as [1.0, 0.1, 10000], got {value!r}")  # fmt: skip
     return float(value[0]), float(value[1]), int(value[2])
-
-
-def _whole(given: Mapping[str, Any], name: str, least: int = 1) -> int:
-    value = given[name]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SettingsError(name, f"expected a whole number of at least {least}, got {value!r}")
-    return value
 
 
 def _real(given: Mapping[str, Any], name: str, least: float, *, most: float = math.inf, above: bool = False) -> float:
