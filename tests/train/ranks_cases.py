@@ -7,9 +7,11 @@ import os
 import socket
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from objective_cases import objectives
 from torch import nn
 from train_cases import Ctx, Quirky, Ticker, images, job, mlp, vectors
@@ -102,6 +104,7 @@ def save(folder: Path, name: str, fitted, ctx) -> None:
 def rank(folder: Path) -> None:
     """Train all cases as one of the ranks; leave what rank 0 sees, and what every rank says of itself."""
     with joined() as ranks:
+        group = weakref.ref(dist.group.WORLD)
         own, said = folder / str(ranks.rank), {}
         for name, made in cases().items():
             made = _with(made, ranks)
@@ -127,7 +130,14 @@ def rank(folder: Path) -> None:
         said["chunks"] = _raised(_with(job(vectors(), mlp(), batch=18, accumulate=6), ranks), own)
         said["memory"] = _raised(_with(job(vectors(), mlp(), on_memory="halve_batch"), ranks), own)
         said["bytes"] = [text.decode() for text in ranks.collect(b"r" * (1 + ranks.rank))]
-        (own / "said.json").write_text(json.dumps(said))
+    said["left"] = [group() is None, threads()]
+    (own / "said.json").write_text(json.dumps(said))
+
+
+def threads() -> list[str]:
+    """Names of this process's threads that are the exchange's."""
+    found = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    return [name for name in found if "gloo" in name or "tcpstore" in name]
 
 
 def _with(made, ranks):

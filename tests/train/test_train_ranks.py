@@ -104,6 +104,12 @@ def test_the_ranks_agree_on_what_goes_wrong(tmp_path, group):
     assert first["bytes"] == second["bytes"] == ["r", "rr"]
 
 
+def test_who_has_left_keeps_no_thread_of_the_exchange(group):
+    """A thread that is still there while Python ends may abort a process that has finished its work."""
+    for rank in (0, 1):
+        assert json.loads((group / str(rank) / "said.json").read_text())["left"] == [True, []]
+
+
 def test_rows_of_a_batch_are_shared_out():
     values = torch.arange(14)
     parts = [of_each(values, 6, Ranks(rank, 3, "cpu").rows) for rank in range(3)]

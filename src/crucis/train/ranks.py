@@ -7,6 +7,7 @@ first step, so that a resumed run with more than two ranks would sum in another 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,6 +139,9 @@ def join(device: str = "cpu") -> Ranks:
     where: dict[str, Any] = {}
     if _AGAIN in os.environ:  # its store outlives the processes that it restarts, and so do their addresses in it
         where = {"store": board("group"), "rank": int(os.environ["RANK"]), "world_size": int(os.environ["WORLD_SIZE"])}
+    # Its functions take the group of the moment of import as their default, and whatever imports it later in this
+    # process would keep the group, with its threads, beyond `leave`; they may then abort the process while it ends.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group(backend, timeout=timedelta(seconds=PATIENCE_S), **where)
     ranks = Ranks(dist.get_rank(), dist.get_world_size(), here)
     found = {text.decode() for text in ranks.collect(torch.__version__.encode())}
