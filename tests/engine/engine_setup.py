@@ -59,13 +59,13 @@ sys.exit(outcome.exit_code)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, start_new_session=True)
 
 
-def ended(process: subprocess.Popen, timeout=60):
+def ended(process: subprocess.Popen, timeout=200):
     out, _ = process.communicate(timeout=timeout)
     done, cached, failed, stopped, code = json.loads(out.splitlines()[-1])
     return {"done": done, "cached": cached, "failed": failed, "stopped": stopped, "exit": code}
 
 
-def until(condition, timeout=20.0):
+def until(condition, timeout=100.0):
     """Wait for something to become true; fail if it does not."""
     limit = time.monotonic() + timeout
     while not condition():

@@ -112,7 +112,7 @@ def test_row_04_supervisor_killed(store, tmp_path):
     pids = worker_pids(store)
     os.kill(first.pid, signal.SIGKILL)
     assert len(pids) == 2
-    until(lambda: not alive(pids), timeout=5)
+    until(lambda: not alive(pids))
     first.wait()
     outcome = go(steps, store)
     assert outcome.exit_code == 0
@@ -376,7 +376,7 @@ def test_row_16_gpu_out_of_memory(store, tmp_path):
 @pytest.mark.parametrize(("do", "frame"), [("hang", "do_hang"), ("hold_lock", "do_hold_lock")])
 def test_row_17_a_worker_hangs(store, tmp_path, do, frame):
     this = step(do, times=1, where=str(tmp_path / "n"))
-    outcome = go([this, step(x=1.0)], store, stall_s=1.0)
+    outcome = go([this, step(x=1.0)], store, stall_s=3.0)  # longer than a worker needs to begin
     assert outcome.exit_code == 0 and outcome.done == 2
     (note,) = store.failures(this.key)
     assert (note["class"], note["code"]) == ("transient", "stall")
@@ -556,17 +556,19 @@ def test_row_24_index_on_a_network_mount(store, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_row_25_one_signal_finishes_cleanly(store, tmp_path, number):
-    steps = [step("hash", seed=i, rounds=1500, hints={"pause": 0.05}) for i in range(3)]
+    steps = [step("hash", seed=i, rounds=1500, hints={"pause": 0.2}) for i in range(3)]
     first = supervisor(steps, store, tmp_path)
     until(lambda: len(list((store.path / "scratch").glob("*/state.json"))) >= 2)
     os.killpg(first.pid, number)
     end = ended(first)
     assert end["exit"] == 130 and end["stopped"]
-    assert held(store) == [] and not alive(worker_pids(store))
+    assert held(store) == []
+    until(lambda: not alive(worker_pids(store)))
     assert not list((store.path / "failures").iterdir())
+    steps = [replace(each, hints={}) for each in steps]
     assert go(steps, store).exit_code == 0
     reference = Store(tmp_path / "reference")
-    run_inline([replace(each, hints={}) for each in steps], reference, RUNNER)
+    run_inline(steps, reference, RUNNER)
     assert values(store, steps) == values(reference, steps)
 
 
@@ -578,8 +580,9 @@ def test_row_25_two_signals_stop_now(store, tmp_path):
     time.sleep(0.3)
     assert first.poll() is None  # the grace time runs
     os.killpg(first.pid, signal.SIGINT)
-    assert ended(first, timeout=10)["exit"] == 130
-    assert held(store) == [] and not alive(worker_pids(store))
+    assert ended(first, timeout=25)["exit"] == 130  # the grace time is longer
+    assert held(store) == []
+    until(lambda: not alive(worker_pids(store)))
 
 
 def test_row_25_the_grace_time_ends(store, tmp_path):
@@ -587,7 +590,7 @@ def test_row_25_the_grace_time_ends(store, tmp_path):
     first = supervisor(steps, store, tmp_path, tuning={"grace_s": 0.3})
     until(lambda: len(worker_pids(store)) == 1)
     os.kill(first.pid, signal.SIGTERM)
-    assert ended(first, timeout=10)["exit"] == 130 and held(store) == []
+    assert ended(first, timeout=50)["exit"] == 130 and held(store) == []  # the step takes longer
 
 
 def test_row_25_walltime(store):
@@ -677,7 +680,8 @@ def test_row_34_a_flood_of_output(store):
     assert sum(path.stat().st_size for path in logs) < 12 << 20
     assert any(path.name.endswith(".log.1") for path in logs)  # however fast it came
     lines = [line for line in Tail(str(store.path / "journal")).poll() if line["k"] == this.key[:12]]
-    assert len(lines) < 5000 and lines[-1]["e"] == "end" and lines[-1]["dropped"] > 50_000
+    assert lines[-1]["e"] == "end" and lines[-1]["dropped"] + len(lines) > 100_000
+    assert len(lines) <= 210 * (lines[-1]["m"] - lines[0]["m"] + 2)  # 200 a second, and those that are never dropped
 
 
 def test_row_35_torn_and_foreign_journal_lines(tmp_path):
