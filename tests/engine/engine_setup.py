@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crucis.engine import machine
 from crucis.engine.drafts import Draft
+from crucis.engine.lease import Owner
 from crucis.engine.steps import Step
 from crucis.engine.store import Store
 from crucis.engine.supervisor import Tuning, run
@@ -126,3 +127,12 @@ def kill_at(point: int):
         seen[0] += 1
 
     return fault
+
+
+def notes(store: Store, key: str):
+    return [(note["class"], note["code"]) for note in store.failures(key, forgiven=True)]
+
+
+def other(**changes) -> Owner:
+    me = Owner.me()
+    return Owner(**{"host": "other", "boot": "b", "pidns": me.pidns, "pid": 1, "started": 1, **changes})
