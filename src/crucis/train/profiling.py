@@ -69,10 +69,8 @@ class Profile:
         self.now: dict[str, Any] | None = None  # marks of the step at hand, if its phases are timed
         self.start: Mark = None
         self.phases = dict.fromkeys(PHASES, 0.0)
-        self.drawn = self.watched = self.aside = (
-            0.0  # seconds: opening epochs; when torch.profiler began; what it took,
-        )
-        # without evaluations and saves, which are counted as such
+        self.drawn = 0.0  # seconds spent opening epochs
+        self.watched = self.aside = 0.0  # when torch.profiler began and what it took, but for evaluations and saves
         self.whole: dict[bool, list[float]] = {True: [], False: []}  # with phases or not -> seconds of steps
         self.warm: dict[bool, int] = {True: 0, False: 0}  # how many of them were made first
         self.hooks: list[Any] = []
