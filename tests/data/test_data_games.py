@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from crucis.data.arcade import bricks, catch, dodge
+from crucis.data.arcade import bricks, catch, dodge, emulators
 from crucis.data.arcade.boards import NAMES, Boards
 from crucis.data.arcade.player import Player
 from crucis.errors import CrucisError
@@ -181,7 +181,15 @@ def test_atari_plays_the_same_twice_and_after_a_state():
         Player("atari/pongg", 1, 0)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ale_py") is None, reason="needs the extra atari")
+def test_the_emulators_list_is_that_of_the_emulator():
+    from ale_py import roms
+
+    assert emulators.names() == tuple(sorted(roms.get_all_rom_ids())) and "pong" in emulators.names()
+
+
 def test_atari_without_its_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ale_py", None)
     with pytest.raises(CrucisError, match=r"crucis\[atari\]"):
         Player("atari/pong", 1, 0)
+    assert emulators.names() is None

@@ -179,7 +179,7 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     "a game that does not exist": (
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch, doge]}\n",
-        [(3, 49, "stages.m.games", "contradiction", "no game 'doge'; there are catch, dodge, bricks")],
+        [(3, 49, "stages.m.games", "contradiction", "and atari/NAME for Atari. Did you mean 'dodge'?")],
     ),
     "games counted in epochs": (
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], for: 3 epochs}\n",

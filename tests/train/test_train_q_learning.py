@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from train_cases import Ctx, Quirky, contents, images
 
+from crucis.data.arcade import emulators
 from crucis.data.batches import Resident
 from crucis.data.open import open_data
 from crucis.errors import Divergence, Stopped
@@ -22,7 +23,7 @@ from crucis.train.protocols.q_learning import train
 from crucis.train.qlearning.elastic import Elastic, fisher, squares
 from crucis.train.qlearning.learning import seen, td_errors, update
 from crucis.train.qlearning.memory import Batch, Memory
-from crucis.train.qlearning.settings import contradictions, resolve
+from crucis.train.qlearning.settings import Unchecked, contradictions, resolve
 from crucis.train.run import Job
 from crucis.train.settings import SettingsError, completed
 
@@ -373,6 +374,7 @@ def test_evaluations_leave_what_is_learned_alone(tmp_path):
 
 @pytest.mark.parametrize(("params", "data", "view", "says"), [
     ({"games": ["doge"]}, "games", None, "no game 'doge'; there are catch, dodge, bricks"),
+    ({"games": ["cach"]}, "games", None, "Atari. Did you mean 'catch'?"),
     ({"length": "3 epochs"}, "games", None, "games have no epochs"),
     ({"games": ["atari/pong"]}, "games", None, "write data: atari"),
     ({"games": ["catch"]}, "digits", None, "write data: games"),
@@ -383,6 +385,27 @@ def test_what_can_never_begin_is_known_before(params, data, view, says):
     assert says in str(found)
     assert contradictions(completed("train/q_learning", {}), "games", None) == ()
     assert contradictions(completed("train/q_learning", {}), None, None) == ()
+
+
+def test_every_wrong_name_of_a_game_is_told_at_once(monkeypatch):
+    """Of Atari by the emulator's own list, which is read without importing it; without one that is said and stops
+    nothing."""
+
+    def told(games, data="atari", shown=()):
+        return contradictions(completed("train/q_learning", {"games": games}), data, None, shown)
+
+    monkeypatch.setattr(emulators, "names", lambda: ("breakout", "pong"))
+    found = [str(one) for one in told(["cach", "catch", "pong", "atari/brekout"])]
+    assert ["catch" in one or "pong" in one or "breakout" in one for one in found] == [True] * 3
+    assert found[1].endswith("Did you mean 'atari/pong'?") and found[2] == (
+        "games: the emulator has no game 'atari/brekout'. Did you mean 'atari/breakout'?")  # fmt: skip
+    (other,) = told(["atari/pong"], shown=["ponk", "breakout"])
+    assert other.parameter == "data" and "Did you mean 'atari/pong'?" in str(other)
+    assert told(["atari/pong", "atari/breakout"]) == ()
+    monkeypatch.setattr(emulators, "names", lambda: None)
+    (note,) = told(["atari/pong", "atari/anything"])
+    assert isinstance(note, Unchecked) and "crucis[atari]" in str(note) and "atari/anything" in str(note)
+    assert not isinstance(told(["catch", "atari/pong"])[0], Unchecked)
 
 
 def test_a_penalty_enters_the_loss_when_it_is_due(tmp_path):

@@ -24,7 +24,7 @@ COST: Mapping[str, Mapping[str, Any]] = {
     "memory": {"unit": "bytes", "range": [0, None], "axes": []},
     "device_seconds": {"unit": "seconds", "range": [0, None], "axes": []},
 }
-#: What every training leaves, whatever its leaf declares besides.
+#: What trainings leave whose leaf is a user's or a package's, whatever it declares besides.
 TRAIN: Mapping[str, Mapping[str, Any]] = {
     "accuracy": {**_FRACTION, "headline": True},
     "loss": {**_NATS, "headline": True},
@@ -57,10 +57,14 @@ class About:
 
 def declared(study: Study, stage: Stage) -> dict[str, Mapping[str, Any]]:
     """Every column of a stage: what all stages have, what its verb has, what its leaves declare."""
-    out: dict[str, Mapping[str, Any]] = dict(TRAIN) if stage.verb == "train" else {}
+    leaves = stage_leaves(study, stage).values()
+    out: dict[str, Mapping[str, Any]] = {}
+    if stage.verb == "train":  # built-in leaves say what they leave; an agent, for one, has no accuracy
+        open_ = not leaves or any(leaf.own or ":" in leaf.name for leaf in leaves)
+        out = {name: about for name, about in TRAIN.items() if open_ or any(name in leaf.columns for leaf in leaves)}
     if stage.trial is not None:
         out |= _chosen(study, stage)
-    for leaf in stage_leaves(study, stage).values():
+    for leaf in leaves:
         out |= leaf.columns
     return {**out, **{name: about for name, about in COST.items() if name not in out}}
 

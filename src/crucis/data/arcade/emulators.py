@@ -10,8 +10,11 @@ nothing. Half an hour of play ends a game, and a learner takes that for an end l
 from __future__ import annotations
 
 import base64
+import importlib.util
+import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from .boards import packed, unpack
 SIDE = 84
 ACTIONS = 18
 NOTHING = 30  # most frames without action at the start
+INSTALL = "pip install 'crucis[atari]'"
 LIMIT = 108_000  # frames of a game, half an hour of play
 
 
@@ -100,12 +104,22 @@ def _areas(before: int, after: int) -> np.ndarray:
     return (np.maximum(high - low, 0) * after / before).astype(np.float32)
 
 
+def names() -> tuple[str, ...] | None:
+    """The games of the emulator, read from its list without importing it; None if it is not installed or has none."""
+    spec = importlib.util.find_spec("ale_py")
+    try:
+        text = (Path((spec.submodule_search_locations or [""])[0]) / "roms" / "md5.json").read_text() if spec else "{}"
+        return tuple(sorted(file.partition(".")[0] for file in json.loads(text))) or None
+    except (OSError, ValueError):
+        return None
+
+
 def _machine(name: str, seed: int) -> Any:
     try:
         import ale_py
         from ale_py import roms
     except ImportError as error:
-        raise CrucisError("Atari games need the package ale-py: pip install 'crucis[atari]'") from error
+        raise CrucisError(f"Atari games need the package ale-py: {INSTALL}") from error
     known = roms.get_all_rom_ids()
     if name not in known:
         raise CrucisError(f"ale-py has no game '{name}'.{did_you_mean(name, known)}")
