@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from train_cases import Ctx, Quirky, contents, images
 
-from crucis.data.arcade import emulators
+from crucis.data.arcade import bricks, emulators
 from crucis.data.batches import Resident
 from crucis.data.open import open_data
 from crucis.errors import Divergence, Stopped
@@ -201,6 +201,27 @@ def test_what_followed_a_game_that_was_broken_off_is_never_drawn():
     assert 7 in ended.draw(200, np.random.default_rng(0)).rewards
 
 
+@pytest.mark.parametrize("size", [30, 7, 2])
+def test_a_game_that_a_limit_broke_off_goes_on_into_its_last_frame(size):
+    """Games of 3 steps, the second of which is broken off: frames 1 2 3 | 11 12 13 and last 14 | 21 22 23 | 31."""
+    memory = Memory(size, 3, (1, 1))
+    for game in range(4):
+        for k in range(3 if game < 3 else 1):
+            memory.add(np.full((1, 1), 10 * game + k + 1, np.uint8), k, 1, float(10 * game + k), k == 2 and game != 1)
+        if game == 1:
+            memory.close(np.full((1, 1), 14, np.uint8), 3)
+    drawn = memory.draw(600, np.random.default_rng(0))
+    known = [0, 1, 2, 10, 11, 12, None, 20, 21, 22][-size:]
+    assert sorted(set(drawn.rewards.tolist())) == [one for one in known if one is not None]
+    for row, reward in enumerate(drawn.rewards.tolist()):
+        assert bool(drawn.over[row]) == (reward in (2, 22))
+        if reward == 12:
+            assert drawn.before[row].flatten().tolist() == [11, 12, 13]
+            assert drawn.after[row].flatten().tolist() == [12, 13, 14]
+    memory.leave()  # the newest is of a game that goes on, and is cut as ever
+    assert memory.cut.sum() == 2
+
+
 def test_a_ring_forgets_where_it_was_broken_off():
     memory = filled(3, 6)
     memory.leave()
@@ -327,6 +348,24 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, more):
         assert len(parts.notes["resumed_at"]) == len(stops) and parts.notes["trained"] == whole.notes["trained"]
 
 
+def test_games_that_a_limit_breaks_off_are_learned_as_ones_that_go_on(tmp_path, monkeypatch):
+    """Bricks of 6 frames, in which no ball is lost: no end is ever in the memory. A training that is interrupted right
+    before and after such a game goes on bit for bit."""
+    monkeypatch.setattr(bricks, "FRAMES", 6)
+    kept, add = [], Memory.add
+    monkeypatch.setattr(Memory, "add", lambda self, frame, *more: (kept.append(more), add(self, frame, *more))[1])
+    more = {"games": ["bricks", "catch"], "action_repeat": 4}
+    whole, ctx = played(tmp_path / "whole", **more)
+    steps, ends = 40 + 4 * 12, (40 + 4 * 12) // 2
+    assert whole.notes["trained"]["q_learning"]["limited"] == ends
+    first = kept[: steps + ends]
+    assert [age for age, *_ in first[:9]] == [0, 1, 2] * 3 and not any(over for *_, over in first)
+    assert any(over for *_, over in kept[steps + ends :])  # catch has ends
+    parts, other = played(tmp_path / "parts", [1, 2, 9, 60], **more)
+    assert whole.values == parts.values and contents(ctx) == contents(other)
+    assert parts.notes["trained"] == whole.notes["trained"]
+
+
 def test_what_a_training_tells(tmp_path):
     result, ctx = played(tmp_path)
     values, steps = result.values, 3 * (40 + 4 * 12)
@@ -427,6 +466,7 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path):
 
 @pytest.mark.parametrize(("more", "says"), [
     ({"ewc_penalties": "latest", "ewc_recomputed": "once"}, "write ewc_recomputed: switch"),
+    ({"replay": 1}, "replay: .*at least 2"),
     ({"games": []}, "games: expected the names"), ({"length": "3 epochs"}, "games have no epochs"),
     ({"epsilon": [1.0, 0.1]}, "epsilon: expected"), ({"lr": 0.1, "lr_max": 0.01}, "more than lr_max"),
     ({"episodes": 1}, "at least 2"), ({"loss": "l1"}, "huber or squared"), ({"discount": 1.5}, "at most 1"),

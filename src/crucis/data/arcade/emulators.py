@@ -4,7 +4,7 @@ Source: M. Bellemare et al., 2013, doi:10.1613/jair.3912. Frames as V. Mnih et a
 prepare them: grey, the larger of the last two (some sprites are drawn in every second frame only), 84 x 84. Here the
 size is reached by averages over areas. A game begins with up to 30 frames without action, as there. Actions are all 18
 of the console, so that games share a network's outputs; they are never repeated at random; the loss of a life ends
-nothing. Half an hour of play ends a game, and a learner takes that for an end like any other.
+nothing. Half an hour of play breaks a game off, which is no end of the game itself.
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ class Emulators:
             self.last[i, 0] = self.last[i, 1]
             machine.getScreenGrayscale(self.last[i, 1])
         return points, over
+
+    def limited(self) -> np.ndarray:
+        """Of the games that are over: which (N,) half an hour of play broke off."""
+        return np.array([not machine.game_over() for machine in self.machines])
 
     def paint(self) -> np.ndarray:
         """Frames uint8 (N, 84, 84)."""

@@ -86,7 +86,7 @@ def resolve(given: Mapping[str, Any]) -> QSettings:
         lr=_real(given, "lr", 0.0, above=True), lr_max=_maybe(given, "lr_max"),
         optimiser=choice(given["optimiser"], "optimiser"), clip_value=_maybe(given, "clip_value"),
         clip=_maybe(given, "clip"), loss=_one_of(given, "loss", LOSSES), double=_flag(given, "double"),
-        discount=_real(given, "discount", 0.0, most=1.0), replay=whole(given, "replay"),
+        discount=_real(given, "discount", 0.0, most=1.0), replay=whole(given, "replay", 2),
         period=whole(given, "period"), target_every=whole(given, "target_every"),
         learn_after=whole(given, "learn_after"), epsilon=_epsilon(given["epsilon"]),
         action_repeat=whole(given, "action_repeat"), clip_rewards=_flag(given, "clip_rewards"),
