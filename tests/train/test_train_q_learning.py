@@ -97,6 +97,25 @@ def test_updates_are_those_of_the_formulas(double, loss, form, make, bounds):
     assert np.array_equal(target[1].weight.detach().numpy(), fixed)
 
 
+def test_the_published_update_of_sums_is_that_of_means_with_a_smaller_eps():
+    """Mnih et al. divide the sum over the batch by the root of its variance plus 0.01; here it is the mean."""
+    size, given = 8, settings(lr=0.05, discount=0.9)
+    net, target, batch = table(seed=1), table(seed=2), batch_of(size)
+    w, fixed = (part[1].weight.detach().double().clone() for part in (net, target))
+    rule = rmsprop_tf([{"params": list(net.parameters()), "lr": given.lr, "weight_decay": 0.0}], smoothing=0.95,
+                      eps=0.01 / size**2, centred=True)  # fmt: skip
+    square, mean = torch.full_like(w, size**2), torch.zeros_like(w)  # rmsprop_tf begins at 1 for means
+    before, after = (part.reshape(size, -1).argmax(1) for part in (batch.before, batch.after))
+    for _ in range(20):
+        update(net, target, rule, batch, given)
+        delta = batch.rewards + 0.9 * fixed.T[after].max(1).values * ~batch.over - w[batch.actions, before]
+        total = torch.zeros_like(w).index_put((batch.actions, before), delta.clamp(-1, 1), accumulate=True)
+        square, mean = 0.95 * square + 0.05 * total**2, 0.95 * mean + 0.05 * total
+        w = w + 0.05 * total / (square - mean**2 + 0.01).sqrt()
+    assert torch.allclose(net[1].weight.double(), w, rtol=0, atol=1e-5)
+    assert not torch.allclose(w.float(), table(seed=1)[1].weight, atol=1e-3)
+
+
 def test_errors_by_hand():
     """One state that ends and one that goes on."""
     net, target = table(2), table(2)

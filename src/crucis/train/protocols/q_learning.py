@@ -118,7 +118,8 @@ def train(
         batch: transitions per optimiser step.
         lr: learning rate, which does not change.
         lr_max: a bound that `lr` must keep.
-        optimiser: the update rule; Mnih et al. add eps inside the root, as `rmsprop_tf` does.
+        optimiser: the update rule; Mnih et al. add eps inside the root, as `rmsprop_tf` does, to squares of sums over
+            the batch, so that their eps of 0.01 is 0.01 / batch^2 here.
         clip_value: largest size of each number of the gradient, applied first.
         clip: largest Euclidean norm of the whole gradient, applied second.
         loss: Huber's function of the error, or half its square.
