@@ -455,8 +455,8 @@ def test_every_wrong_name_of_a_game_is_told_at_once(monkeypatch):
     monkeypatch.setattr(emulators, "names", lambda: ("breakout", "pong"))
     found = [str(one) for one in told(["cach", "catch", "pong", "atari/brekout"])]
     assert ["catch" in one or "pong" in one or "breakout" in one for one in found] == [True] * 3
-    assert found[1].endswith("Did you mean 'atari/pong'?") and found[2] == (
-        "games: the emulator has no game 'atari/brekout'. Did you mean 'atari/breakout'?")  # fmt: skip
+    assert found[0].startswith("games[0]: ") and found[1].endswith("Did you mean 'atari/pong'?") and found[2] == (
+        "games[3]: the emulator has no game 'atari/brekout'. Did you mean 'atari/breakout'?")  # fmt: skip
     (other,) = told(["atari/pong"], shown=["ponk", "breakout"])
     assert other.parameter == "data" and "Did you mean 'atari/pong'?" in str(other)
     assert told(["atari/pong", "atari/breakout"]) == ()

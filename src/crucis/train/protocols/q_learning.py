@@ -56,6 +56,7 @@ COLUMNS = {
 }
 AXES = {"game": "games"}
 OPTIONAL = ["score", "forgotten"]
+KEEPS = "last"
 LIMITS = {
     "batch": "[1, 100000]",
     "lr": "(0, 100]",

@@ -125,7 +125,8 @@ def contradictions(
         return (error,)
     played = list(dict.fromkeys(settings.games))
     atari = emulators.names()
-    wrong = [SettingsError("games", text) for name in played if (text := _unknown(name, atari))]
+    places = {name: f"games[{settings.games.index(name)}]" for name in played}
+    wrong = [SettingsError(places[name], text) for name in played if (text := _unknown(name, atari))]
     wrong += [SettingsError("data", text) for name in shown if (text := _unknown(f"{ATARI}{name}", atari))]
     if wrong:
         return tuple(wrong)
@@ -162,7 +163,9 @@ def _steps(given: Mapping[str, Any], name: str) -> int:
     if length.unit != "steps":
         raise SettingsError(name, f"games have no epochs; write optimiser steps of each game, such as 5000 steps, "
                                   f"instead of {given[name]}")  # fmt: skip
-    return max(1, length.steps(1))
+    if length.steps(1) < 1:
+        raise SettingsError(name, f"expected at least 1 optimiser step, got {given[name]}")
+    return length.steps(1)
 
 
 def _epsilon(value: Any) -> tuple[float, float, int]:
