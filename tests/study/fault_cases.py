@@ -170,7 +170,21 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     "a game that does not exist": (
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch, doge]}\n",
-        [(3, 49, "stages.m.games", "contradiction", "no game 'doge'; there are catch, dodge, bricks")],
+        [(3, 64, "stages.m.games[1]", "contradiction", "and atari/NAME for Atari. Did you mean 'dodge'?")],
+    ),
+    "a game that does not exist, of another level": (
+        "study: s\nfactors: {order: {a: {games: [catch]}, b: {games: [catch, doge]}}}\nstages:\n"
+        "  m: {train: q_learning, net: dqn, data: games, games: $order.games}\n",
+        [(4, 56, "stages.m.games[1]", "contradiction", "Did you mean 'dodge'?")],
+    ),
+    "games that are played for no step": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], for: 0 steps}\n",
+        [(3, 65, "stages.m.for", "contradiction", "at least 1 optimiser step")],
+    ),
+    "a checkpoint of an agent, which keeps none": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch]}\n"
+        "  k: {measure: classification, of: m@at=50%}\n  begin: {measure: classification, of: m@at=0%}\n",
+        [(4, 36, "stages.k.of", "bad-checkpoint", "'m' keeps its last weights only")],
     ),
     "games counted in epochs": (
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], for: 3 epochs}\n",
