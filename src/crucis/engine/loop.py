@@ -24,7 +24,7 @@ from .stopping import StopSignals
 from .store import Store
 from .tuning import Tuning
 
-_STACK_S = 0.3  # between asking a worker for its stack and killing it
+_STACK_S = 1.0  # between asking a worker for its stack and killing it; a busy machine needs some of it
 _TICK_S = 1.0
 
 
