@@ -61,6 +61,23 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         [(3, 50, "stages.m.epochs", "unknown-parameter",
           "'supervised' has no parameter 'epochs'. Write 'for: 30 epochs'.")],
     ),
+    "a parameter of what a training takes": (
+        stage("momentum: 0.9"),
+        [(3, 50, "stages.m.momentum", "unknown-parameter",
+          "It belongs to the optimiser: optimiser: {sgd: {momentum: 0.9}}.")],
+    ),
+    "a seed in a stage": (
+        stage("seed: 5"),
+        [(3, 50, "stages.m.seed", "unknown-parameter", "seeds: [42, 123] at the top of the study.")],
+    ),
+    "augmentations as a mapping": (
+        stage("augment: {crop: {padding: 2}, flip: {}}"),
+        [(3, 59, "stages.m.augment", "wrong-type", "Write [{crop: {padding: 2}}, {flip: {}}].")],
+    ),
+    "capitals": (
+        "study: s\nstages:\n  m: {train: supervised, net: mlp, data: CIFAR10}\n",
+        [(3, 42, "stages.m.data", "unknown-name", "Did you mean 'cifar10'?")],
+    ),
     "length without unit": (
         stage("for: 30"),
         [(3, 55, "stages.m.for", "not-a-length",

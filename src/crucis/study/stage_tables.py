@@ -14,6 +14,8 @@ from .pictures import cell_label
 from .readings import Readings
 from .stage_columns import COST, declared
 
+_OBJECTIVE = "what the training minimises, on the validation split; it compares with trainings of the same kind only"
+
 
 def stage_table(readings: Readings, stage: str, what: str) -> c.StageTable | None:
     """The table of a stage's headline columns, `what` in words; None while there is no number."""
@@ -37,7 +39,7 @@ def stage_table(readings: Readings, stage: str, what: str) -> c.StageTable | Non
     present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
     if not present:
         return None
-    columns = (c.Column("cell"), *(c.Column(n, "estimate", "" if names[n] == "1" else names[n]) for n in present),
+    columns = (c.Column("cell"), *(_column(n, names[n]) for n in present),
                c.Column("n", "n", says="seeds present, of those planned"))  # fmt: skip
     rows, missing = [], []
     for label, group in groups.items():
@@ -64,6 +66,12 @@ def _parts(groups: Iterable[Sequence[tuple[Node, Any]]], name: str, axis: str) -
     if not axis or not labels or any(label.replace(".", "").isdigit() for label in labels):
         return [name]
     return [f"{name}@{axis}={label}" for label in labels]
+
+
+def _column(name: str, unit: str) -> c.Column:
+    """A column with its unit; a loss in other units than nats is no cross-entropy of a classifier, and says so."""
+    says = _OBJECTIVE if name == "loss" and unit != "nats" else ""
+    return c.Column(name, "estimate", "" if unit == "1" else unit, says)
 
 
 def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
