@@ -126,8 +126,7 @@ def train(
         loss: Huber's function of the error, or half its square.
         double: let the network, not its older copy, choose the action that a target values.
         discount: of the following value, 0 to 1.
-        replay: transitions of the memory, for each game, 2 or more; where a limit of frames broke a game off, its last
-            frame takes the place of one.
+        replay: transitions of the memory, for each game, 2 or more; a game broken off keeps its last frame in one.
         period: agent steps between optimiser steps.
         target_every: agent steps between copies of the network to the target network.
         learn_after: agent steps at the start of each game that only fill the memory.
