@@ -158,6 +158,11 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         stage("watch: {gpu_memory > 95%: stop}"),
         [(3, 58, "stages.m.watch.gpu_memory > 95%", "bad-rule", "gpu_memory depends on the machine")],
     ),
+    "a rule over what a training has not, a share that is none": (
+        stage("watch: {knn_accuracy > 0.5: stop, accuracy > 75: log}"),
+        [(3, 58, "stages.m.watch.knn_accuracy > 0.5", "bad-rule", "trainings by 'supervised' have no knn_accuracy"),
+         (3, 84, "stages.m.watch.accuracy > 75", "bad-rule", "accuracy is a share, from 0 to 1, and 75 is none")],
+    ),
     "every faulty rule": (
         stage("watch: {los > 3: [stopp, {lower_lr: 2}], loss > 0.5: log, lr > 1 2: stop, loss > 1: {mail: me}}"),
         [(3, 58, "stages.m.watch.los > 3", "bad-rule", "no metric 'los'"),

@@ -275,8 +275,8 @@ class Supervisor:
         what, key = message["m"], message.get("key", "")
         if what == "up":
             hand.log = message["log"]
-        elif what == "beat":
-            self._tell("beat", key, **message["progress"])
+        elif "progress" in message:  # a beat, or something to be said
+            self._tell(what, key, **message["progress"])
         elif what == "published":
             self.frontier.published(key)
             self._tell("published", key)

@@ -217,7 +217,9 @@ class Fitting:
                 elif key == "recipe" and value is not BAD and (lost := passed_over(leaf, value, {})):
                     self.reading.fault("unknown-parameter", path, f"{lost}.")
             else:
-                converter.value(leaf.params[name], value)
+                made = converter.value(leaf.params[name], value)
+                if name == "watch":
+                    converter.pointless(leaf, made)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
             if (
                 isinstance(raw, Dollar)
