@@ -124,11 +124,11 @@ def distance(first: str, second: str) -> int:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `name`, or None if none lies within a third of its length (at least one edit, or
-    one swap of neighbours)."""
+    """The known name closest to `name`, capitals counting as small letters, or None if none lies within a third of its
+    length (at least one edit, or one swap of neighbours)."""
     allowed = max(2 if len(name) > 3 else 1, len(name) // 3)
-    ranked = sorted((distance(name, other), other) for other in set(known))
-    return ranked[0][1] if ranked and ranked[0][0] <= allowed else None
+    ranked = sorted((distance(name.lower(), other.lower()), distance(name, other), other) for other in set(known))
+    return ranked[0][2] if ranked and ranked[0][0] <= allowed else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

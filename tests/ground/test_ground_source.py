@@ -121,6 +121,7 @@ def test_nearest_name_within_a_third():
     assert nearest("hesian", ["hessian", "fisher"]) == "hessian"
     assert nearest("zebra", ["hessian", "fisher"]) is None
     assert nearest("sdg", ["sgd", "adam"]) == "sgd"
+    assert nearest("CIFAR10", ["mnist", "cifar10", "cifar100"]) == "cifar10" and nearest("m", ["M"]) == "M"
     assert did_you_mean("modle", ["model"]) == " Did you mean 'model'?"
 
 

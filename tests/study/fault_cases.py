@@ -61,6 +61,23 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         [(3, 50, "stages.m.epochs", "unknown-parameter",
           "'supervised' has no parameter 'epochs'. Write 'for: 30 epochs'.")],
     ),
+    "a parameter of what a training takes": (
+        stage("momentum: 0.9"),
+        [(3, 50, "stages.m.momentum", "unknown-parameter",
+          "It belongs to the optimiser: optimiser: {sgd: {momentum: 0.9}}.")],
+    ),
+    "a seed in a stage": (
+        stage("seed: 5"),
+        [(3, 50, "stages.m.seed", "unknown-parameter", "seeds: [42, 123] at the top of the study.")],
+    ),
+    "augmentations as a mapping": (
+        stage("augment: {crop: {padding: 2}, flip: {}}"),
+        [(3, 59, "stages.m.augment", "wrong-type", "Write [{crop: {padding: 2}}, {flip: {}}].")],
+    ),
+    "capitals": (
+        "study: s\nstages:\n  m: {train: supervised, net: mlp, data: CIFAR10}\n",
+        [(3, 42, "stages.m.data", "unknown-name", "Did you mean 'cifar10'?")],
+    ),
     "length without unit": (
         stage("for: 30"),
         [(3, 55, "stages.m.for", "not-a-length",
@@ -175,7 +192,21 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
     ),
     "a game that does not exist": (
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch, doge]}\n",
-        [(3, 49, "stages.m.games", "contradiction", "no game 'doge'; there are catch, dodge, bricks")],
+        [(3, 64, "stages.m.games[1]", "contradiction", "and atari/NAME for Atari. Did you mean 'dodge'?")],
+    ),
+    "a game that does not exist, of another level": (
+        "study: s\nfactors: {order: {a: {games: [catch]}, b: {games: [catch, doge]}}}\nstages:\n"
+        "  m: {train: q_learning, net: dqn, data: games, games: $order.games}\n",
+        [(4, 56, "stages.m.games[1]", "contradiction", "Did you mean 'dodge'?")],
+    ),
+    "games that are played for no step": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], for: 0 steps}\n",
+        [(3, 65, "stages.m.for", "contradiction", "at least 1 optimiser step")],
+    ),
+    "a checkpoint of an agent, which keeps none": (
+        "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch]}\n"
+        "  k: {measure: classification, of: m@at=50%}\n  begin: {measure: classification, of: m@at=0%}\n",
+        [(4, 36, "stages.k.of", "bad-checkpoint", "'m' keeps its last weights only")],
     ),
     "games counted in epochs": (
         "study: s\nstages:\n  m: {train: q_learning, net: dqn, data: games, games: [catch], for: 3 epochs}\n",

@@ -165,6 +165,35 @@ def test_data(tmp_path):
     assert "9.0 times" in found["imbalance"].says and "gives 90.0 %" in found["imbalance"].says
 
 
+AGENT = """\
+study: s
+factors: {strategy: {naive: {lambda: 0.0}, ewc: {lambda: 9.0}}}
+stages:
+  agent:
+    train: q_learning
+    net: {dqn: {filters: [4, 6], kernels: [4, 3], strides: [4, 1], width: 16}}
+    data: {games: {n: 90}}
+    games: [catch, dodge]
+    ewc_lambda: $strategy.lambda
+analysis:
+  kept: {compare: paired_t, of: agent.forgotten, between: strategy, against: naive}
+"""
+
+
+def test_an_agent_is_not_judged_by_the_classes_of_what_it_sees_and_is_better_if_it_forgets_less(tmp_path):
+    def forgets(which):
+        def values(node):
+            level = node.instance.cell["strategy"]
+            return {"forgotten": 0.5 + 0.1 * (level == which) + 0.0001 * (node.instance.seed % 7) * (level == "ewc")}
+
+        return values
+
+    session = d.study(tmp_path, text=AGENT)
+    assert not {"imbalance", "under_baseline"} & set(d.names(d.found(d.fill(session, forgets("naive")))))
+    (found,) = d.found(d.fill(d.study(d.other(tmp_path), text=AGENT), forgets("ewc")), "under_baseline")
+    assert "'ewc' is worse than 'naive' in agent.forgotten" in found.says
+
+
 def test_a_difference_of_less_than_one_example(tmp_path):
     session = d.fill(d.study(tmp_path), lambda n: {
         "accuracy": 0.9 + 1e-5 * (n.instance.seed % 7) * (n.instance.cell["net"] == "b")

@@ -81,6 +81,31 @@ _SYNONYMS = {
     "wd": "weight_decay", "augmentation": "augment", "augmentations": "augment", "grad_clip": "clip",
     "clip_norm": "clip", "dtype": "precision",
 }  # fmt: skip
+_ELSEWHERE = {
+    "device": "Where it trains is no part of a study; give crucis run --device NAME",
+    "workers": "Processes are no part of a study; give crucis run --workers N",
+    "seed": "Seeds are written once for all stages: seeds: [42, 123] at the top of the study",
+    "early_stopping": "Write select: loss and patience: 10, which counts evaluations",
+}  # fmt: skip
+_ELSEWHERE |= {
+    "seeds": _ELSEWHERE["seed"], "random_state": _ELSEWHERE["seed"], "random_seed": _ELSEWHERE["seed"],
+    "num_workers": _ELSEWHERE["workers"], "early_stop": _ELSEWHERE["early_stopping"], "gpu": _ELSEWHERE["device"],
+}  # fmt: skip
+
+
+def _beneath(leaf: Leaf, key: str) -> str | None:
+    """The sentence for a parameter of a leaf that `leaf` takes: `momentum` belongs beneath `optimiser`."""
+    for param in leaf.params.values():
+        if param.shelf is None or param.type.startswith("list"):
+            continue
+        having = [name for name in shelf.names(param.shelf) if key in shelf.leaf(param.shelf, name).params]
+        if having:
+            name = param.default if param.default in having else having[0]
+            value = shelf.leaf(param.shelf, name).params[key].default
+            written = WRITTEN.get(param.name, param.name)
+            value = "..." if value is ... else bare(value)
+            return f"It belongs to the {written}: {written}: {{{name}: {{{key}: {value}}}}}."
+    return None
 
 
 def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
@@ -91,6 +116,10 @@ def unknown_parameter(leaf: Leaf, key: str, raw: Any) -> str:
         amount = f"{raw} {unit}" if isinstance(raw, int) and not isinstance(raw, bool) else bare(raw)
         return f"{head} Write 'for: {amount}'."
     written = {WRITTEN.get(name, name): param for name, param in leaf.params.items()}
+    if leaf.shelf.name == "train" and (elsewhere := _ELSEWHERE.get(key)):
+        return f"{head} {elsewhere}."
+    if key not in _SYNONYMS and (beneath := _beneath(leaf, key)):
+        return f"{head} {beneath}"
     other = _SYNONYMS.get(key) if _SYNONYMS.get(key) in written else nearest(key, written)
     if other:
         param = written[other]

@@ -52,7 +52,7 @@ def figures(readings: Readings, results: Mapping[str, AnalysisResult]) -> tuple[
         if {"layers.npz", "times.npz"} <= files:
             out += layer_pictures.layers(stage, groups)
         if "curve.npz" in files and readings.study.stages[stage].verb == "train":
-            out.append(_curves(stage, groups))
+            out += _curves(stage, groups)
     judged = _judged(readings)
     for result in results.values():
         alike = result.verb == "correlate" and result.correction != _JOINT
@@ -103,7 +103,8 @@ _COURSES = (("accuracy", "validation"), ("train_accuracy", "training"), ("knn_ac
             ("linear_accuracy", "linear probe"))  # fmt: skip
 
 
-def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
+def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> Iterator[c.Figure]:
+    """Nothing where no evaluation was made: after `for: 0 epochs` there is none."""
     panels, probed = [], False
     for label, records in list(groups.items())[:_MOST_PANELS]:
         curves = [record.arrays("curve.npz") for record in records]
@@ -112,9 +113,12 @@ def _curves(stage: str, groups: Mapping[str, Sequence[Record]]) -> c.Figure:
             for name, words in _COURSES
             if all(name in curve for curve in curves)
         ]
-        panels.append(c.LinePanel(label, tuple(lines)))
+        if lines := [line for line in lines if len(line.x)]:
+            panels.append(c.LinePanel(label, tuple(lines)))
         probed = probed or any("knn_accuracy" in curve for curve in curves)
-    return c.Figure(
+    if not panels:
+        return
+    yield c.Figure(
         f"{stage}-curves", f"Learning curves of {stage}",
         c.Curves(tuple(panels), c.Axis("optimiser step"), c.Axis("accuracy", "fraction")),
         f"{BAND}. {_PROBED if probed else _TRAINED}",

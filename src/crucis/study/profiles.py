@@ -17,6 +17,9 @@ PHASES = {
     "data": "data", "forward": "forward", "backward": "backward, with the loss", "optimiser": "optimiser",
     "evaluation": "evaluation", "checkpoint": "checkpoints", "other": "all else",
 }  # fmt: skip
+_SAYS = {"backward": "of the loss as well", "checkpoint": "saving them", "other": "all else"}
+_TIMING = "by how much timing the phases made a step longer, as a share of it"
+_SHORT = "Trainings of so few steps do not tell by how much timing the phases made a step longer."
 _MOST = 6  # cells that get a picture and a table of operators
 
 Told = dict[str, Any]
@@ -43,14 +46,17 @@ def shares(told: Told) -> dict[str, float]:
 def tables(readings: Readings) -> Iterator[c.StageTable]:
     """For each profiled stage the shares of its cells, and the slowest operators of each."""
     for stage, cells in found(readings).items():
-        columns = (c.Column("cell"), *(c.Column(words, "number", "fraction") for words in PHASES.values()),
-                   c.Column("a step", "number", "seconds"), c.Column("timing", "number", "fraction"),
+        timed = any(one["overhead"] is not None for told in cells.values() for _, one in told)
+        timing = (c.Column("timing", "number", says=_TIMING),) if timed else ()
+        # No units here: with them the table is wider than the page.
+        columns = (c.Column("cell"), *(c.Column(name, "number", says=_SAYS.get(name, "")) for name in PHASES),
+                   c.Column("a step", "number", "seconds"), *timing,
                    c.Column("n", "n", says="profiled trainings"))  # fmt: skip
-        rows = tuple(_row(label, told) for label, told in cells.items())
+        rows = tuple(_row(label, told, timed) for label, told in cells.items())
         yield c.StageTable(
             f"{stage}-profile", f"where the time of {stage} goes", c.Table(columns, rows),
-            ("Shares of the whole run, means over seeds; 'timing' is by how much timing the phases made a step longer. "
-             "Times depend on the machine and the moment.", *_joined(cells)),
+            ("Shares of the whole run, means over seeds. Times depend on the machine and the moment.",
+             *(() if timed else (_SHORT,)), *_joined(cells)),
         )  # fmt: skip
         operators = tuple(row for label, told in list(cells.items())[:_MOST] for row in _operators(label, told))
         if operators:
@@ -63,13 +69,13 @@ def tables(readings: Readings) -> Iterator[c.StageTable]:
             )  # fmt: skip
 
 
-def _row(label: str, told: list[tuple[str, Told]]) -> c.Row:
+def _row(label: str, told: list[tuple[str, Told]], timed: bool) -> c.Row:
     each = [shares(one) for _, one in told]
     means = [statistics.fmean(one.get(name, 0.0) for one in each) for name in PHASES]
     timing = [one["overhead"] for _, one in told if one["overhead"] is not None]
     step = statistics.median(one["per_step"] for _, one in told)
-    cells = (label, *means, step, statistics.median(timing) if timing else c.Absent("missing", "too few steps"))
-    return c.Row((*cells, len(told)), tuple(key for key, _ in told))
+    cost = () if not timed else (statistics.median(timing) if timing else c.Absent("missing", "too few steps"),)
+    return c.Row((label, *means, step, *cost, len(told)), tuple(key for key, _ in told))
 
 
 def _joined(cells: Mapping[str, list[tuple[str, Told]]]) -> tuple[str, ...]:

@@ -192,7 +192,8 @@ class Converter:
             words = in_words(lists, param.shelf)
             if raw in ("no", "off", "none", "false", False):
                 return self._issue("wrong-type", sub, f"expected {words}, got {bare(raw)}. For none write [].")
-            return self._issue("wrong-type", sub, f"expected {words}, got {bare(raw)}. Write [{bare(raw)}].")
+            each = [{key: value} for key, value in raw.items()] if isinstance(raw, Mapping) else [raw]
+            return self._issue("wrong-type", sub, f"expected {words}, got {bare(raw)}. Write {bare(each)}.")
         for kind in singles:
             done, value = self._one(param, kind, raw, sub)
             if done:
