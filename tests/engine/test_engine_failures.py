@@ -9,9 +9,11 @@ tests/study/test_study_bundle_attacks.py.
 from __future__ import annotations
 
 import errno
+import io
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -264,6 +266,16 @@ def test_row_13_a_disk_that_stays_full_stops_the_run(store, tmp_path):
     outcome = go(steps, store, tuning=quick(place_free=1 << 62, place_wait_s=0.3))
     assert outcome.exit_code == 130 and outcome.left == [steps[0].key]
     assert held(store) == []
+
+
+def test_row_13_a_log_without_space_hides_no_failure(store, tmp_path, monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left for a log")
+
+    monkeypatch.setattr(sys, "stderr", Full())  # a worker's standard error is a file beside the journal
+    with pytest.raises(EngineError, match="cannot be written"):
+        run_inline([step("fill", where=str(tmp_path / "n"))], store, RUNNER)
 
 
 def test_row_13_a_journal_without_space_loses_lines_only(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -266,7 +267,8 @@ def _how_it_differs(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> st
 
 def _record_failure(desk: Desk, step: Step, error: BaseException, cost: Any) -> dict[str, Any]:
     """Write the failure note; one that counts no try, or that cannot be written, is only reported."""
-    traceback.print_exception(error)
+    with contextlib.suppress(OSError):  # the worker's log may lie on the very disk that is full
+        traceback.print_exception(error)
     note = failures.note_of(
         error,
         step=step.label,

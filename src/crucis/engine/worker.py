@@ -172,5 +172,6 @@ def main(handle: int, config: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             worker.tell({"m": "broken", "text": f"{type(error).__name__}: {error}"})
         os._exit(1)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     os._exit(0)
