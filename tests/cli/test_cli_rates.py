@@ -61,9 +61,20 @@ def test_what_cannot_be_asked(lab):
         (("--start", "1", "--end", "0.1"), "a ramp rises"),
         (("--out", "x.gif"), "write x.svg"),
         (("--only", "net=big"), "no level 'big'"),
+        (("--hold", "5"), "--hold: 5 is outside [20, 100000]"),
     ):
         answer = lab("lr", *words)
         assert answer.code == 2 and says in answer.err, answer.all
+
+
+def test_no_answer_is_no_success(lab):
+    lab.write("""\
+study: rates
+seeds: 1
+stages: {encoder: {train: mae, net: {vit: {width: 8, depth: 1, heads: 1, patch: 4}}, data: digits, for: 1 epochs}}
+""")
+    answer = lab("lr", *QUICK)
+    assert answer.code == 3 and "seed 42: refused: rates are tried with" in answer.out, answer.all
 
 
 def test_a_profile_is_said_shown_and_no_part_of_the_key(lab):

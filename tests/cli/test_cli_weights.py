@@ -125,3 +125,40 @@ def test_a_damaged_note_is_named(lab):
     note.write_text("{", encoding="utf-8")
     answer = lab("verify")
     assert answer.code == 2 and "gone.json is damaged" in answer.err, answer.all
+
+
+JUDGED = """\
+study: judged
+seeds: 2
+stages:
+  model: {train: supervised, net: {mlp: {widths: [8]}}, data: digits, batch: 256, for: 2 epochs}
+  early: {measure: classification, of: model@at=50%}
+"""
+GATES = (
+    "gates:\n  near: {gate: replication, of: model.accuracy, reported: 60%, source: none, tolerance: 50%, repeat: 1}\n"
+)
+
+
+def test_weights_that_the_evidence_of_a_gate_is_about_stay(lab):
+    plain = JUDGED.replace("judged", "plain").replace("[8]", "[6]").replace("seeds: 2", "seeds: 1")
+    lab.write(plain, "plain.yaml")
+    lab.write(JUDGED + GATES)
+    assert lab("run", study="plain.yaml").code == 0 and lab("run").code == 0
+    assert "repeatable" in lab("gate").out
+    decided, before, judged = lab("gate", "--known"), models(lab), set(lab.keys().values())
+    assert len(before) == 6  # three trainings, each with a checkpoint
+    said = gc(lab, *NOW)
+    assert "Gave up the weights of 2 records" in said.out and "4 keep theirs: of studies with gates" in said.out, (
+        said.all
+    )
+    specs = {path.parent.name: lab.bodies()[path.parent.name]["spec"] for path in models(lab)}
+    assert len(specs) == 4 and {spec.get("of", key) for key, spec in specs.items()} <= judged
+    assert models(lab).items() < before.items()
+    again = lab("gate", "--known")
+    assert (again.code, again.out) == (decided.code, decided.out)
+
+    # A study that gives up its gates gives this up with them, from its next run on.
+    lab.write(JUDGED)
+    assert "Gave up the weights of 0 records" in gc(lab, *NOW).out and len(models(lab)) == 4
+    assert lab("run").code == 0
+    assert "Gave up the weights of 4 records" in gc(lab, *NOW).out and not models(lab)

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from crucis.data.arcade import bricks, catch, dodge
+from crucis.data.arcade import bricks, catch, dodge, emulators
 from crucis.data.arcade.boards import NAMES, Boards
 from crucis.data.arcade.player import Player
 from crucis.errors import CrucisError
@@ -120,6 +120,37 @@ def test_the_player_who_loses_nothing_keeps_the_ball():
     assert steps.mean() > 3
 
 
+def test_a_limit_of_frames_is_told_from_the_ends_of_a_game():
+    """Every state of the last frame but one: the ball high, low over the paddle or beside it, the last brick before it
+    or not. Without the limit the same games go on, or are over."""
+    columns, rows, places = range(bricks.SIDE), range(bricks.SIDE - 1), range(bricks.REACH, bricks.SIDE - bricks.REACH)
+    every = list(itertools.product(columns, rows, (-1, 1), (-1, 1), places, (1, 3, 31)))
+    s = dict(zip(("x", "y", "dx", "dy", "p", "b"), map(np.array, zip(*every, strict=True)), strict=True))
+    s["t"] = np.full(len(every), bricks.FRAMES - 1)
+    free = {**{key: value.copy() for key, value in s.items()}, "t": np.zeros(len(every), int)}
+    assert bricks.advance(s, np.zeros(len(every), int))[1].all()
+    _, ends = bricks.advance(free, np.zeros(len(every), int))
+    assert np.array_equal(bricks.limited(s), ~ends) and 0 < ends.sum() < len(every)
+    assert (s["b"] == 0).any() and ((s["y"] == bricks.SIDE - 1) & (s["b"] > 0)).any()  # both kinds of ends are in it
+
+
+def test_a_player_keeps_the_last_frame_of_a_game_that_was_broken_off(monkeypatch):
+    """The same play with the limit and without it: what it shows last is what the other goes on from."""
+    short = Player("bricks", 30, 5, "x")
+    long = Player("bricks", 30, 5, "x")
+    monkeypatch.setattr(bricks, "FRAMES", 6)  # in the midst of the second action
+    assert not short.step(np.zeros(30, int))[1].any() and not short.limited.any() and short.ends is None
+    _, over = short.step(np.zeros(30, int))
+    monkeypatch.setattr(bricks, "FRAMES", 10**6)
+    long.step(np.zeros(30, int))
+    for _ in range(2):  # the two frames of that action that were played
+        _, ended = long.engine.frame(np.zeros(30, int), np.ones(30, bool))
+        assert not ended.any()
+    assert over.all() and short.limited.all() and np.array_equal(short.ends, long.engine.paint())
+    assert (short.age == 0).all() and not np.array_equal(short.seen[:, -1], short.ends)
+    assert not Boards("catch", 3, 0).limited().any()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_plays_the_same_among_any_others_and_after_a_state(name):
     few, many = Player(name, 2, 5, "x"), Player(name, 9, 5, "x")
@@ -163,7 +194,7 @@ def test_the_data_sets_of_observations(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ale_py") is None, reason="needs the extra atari")
-def test_atari_plays_the_same_twice_and_after_a_state():
+def test_atari_plays_the_same_twice_and_after_a_state(monkeypatch):
     players = [Player("atari/pong", 1, 5, "x") for _ in range(2)]
     moves = rng(1, "moves").integers(18, size=60)
     for move in moves[:40]:
@@ -175,13 +206,24 @@ def test_atari_plays_the_same_twice_and_after_a_state():
     for move in moves[40:]:
         assert players[0].step(np.array([move]))[0] == again.step(np.array([move]))[0]
         assert np.array_equal(players[0].seen, again.seen)
+    assert not players[0].limited.any() and players[0].ends is None
+    monkeypatch.setattr(emulators, "LIMIT", 2)
+    assert players[0].step(np.array([0]))[1].all() and players[0].limited.all() and players[0].ends.std() > 10
     engine = players[0].engine
     assert np.allclose(engine.rows.sum(1), 1) and np.allclose(engine.columns.sum(1), 1)
     with pytest.raises(CrucisError, match=r"Did you mean 'pong'"):
         Player("atari/pongg", 1, 0)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ale_py") is None, reason="needs the extra atari")
+def test_the_emulators_list_is_that_of_the_emulator():
+    from ale_py import roms
+
+    assert emulators.names() == tuple(sorted(roms.get_all_rom_ids())) and "pong" in emulators.names()
+
+
 def test_atari_without_its_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ale_py", None)
     with pytest.raises(CrucisError, match=r"crucis\[atari\]"):
         Player("atari/pong", 1, 0)
+    assert emulators.names() is None

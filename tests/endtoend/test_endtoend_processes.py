@@ -102,7 +102,7 @@ def test_ctrl_c_once_saves_and_the_next_run_goes_on(lab, undisturbed):
     wait_for_work(lab, running)
     time.sleep(0.7)
     os.killpg(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    out, err = running.communicate(timeout=200)
     assert running.returncode == 130, out + err
     assert "to go on: crucis run study.yaml" in out
     assert "Traceback" not in out + err
@@ -117,7 +117,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(lab, undisturbed):
     running = lab.process("run", "study.yaml", "--quiet", "--workers", "1")
     wait_for_work(lab, running)
     os.killpg(running.pid, signal.SIGINT)
-    running.communicate(timeout=60)
+    running.communicate(timeout=200)
     assert running.returncode in (0, 130)
     assert lab("run").code == 0
     assert lab.contents() == undisturbed.contents()

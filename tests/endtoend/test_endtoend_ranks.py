@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from lab import clean_error, environment
 
+from crucis.engine.journal import Tail
+
 #: A network that takes its time, so that a group can be met in the middle; its dropout differs from rank to rank.
 NET = """\
 import time
@@ -42,7 +44,7 @@ stages:
 """
 
 
-def _until(condition, timeout=120.0):
+def _until(condition, timeout=250.0):
     limit = time.monotonic() + timeout
     while not (found := condition()):
         assert time.monotonic() < limit, "waited in vain"
@@ -52,9 +54,8 @@ def _until(condition, timeout=120.0):
 
 def _reached(store: Path) -> int:
     """The furthest optimiser step that a worker has written down."""
-    lines = [line for path in (store / "journal").glob("*.jsonl") for line in path.read_text().splitlines()]
-    steps = [entry["step"] for entry in map(json.loads, lines) if entry["e"] == "step" and "step" in entry]
-    return max(steps, default=0)
+    lines = Tail(str(store / "journal")).poll()
+    return max((line["step"] for line in lines if line["e"] == "step" and "step" in line), default=0)
 
 
 def _ranks_under(folder: Path) -> dict[int, int]:
@@ -80,7 +81,7 @@ def test_a_group_that_is_stopped_and_then_loses_a_rank_ends_as_if_undisturbed(la
     first = lab.process(*words)
     _until(lambda: _reached(lab.store) > 10)
     os.kill(first.pid, signal.SIGINT)
-    out, err = first.communicate(timeout=60)
+    out, err = first.communicate(timeout=200)
     assert first.returncode == 130, out + err
     assert not lab.of_kind("train/supervised") and not _ranks_under(tmp_path)
     assert "--ranks 2" in out  # the command that goes on means the same step
@@ -89,7 +90,7 @@ def test_a_group_that_is_stopped_and_then_loses_a_rank_ends_as_if_undisturbed(la
     second = lab.process(*words)
     _until(lambda: _reached(lab.store) > saved + 5)
     os.kill(_ranks_under(tmp_path)[1], signal.SIGKILL)
-    out, err = second.communicate(timeout=120)
+    out, err = second.communicate(timeout=250)
     assert second.returncode == 0, out + err
 
     (training,) = lab.of_kind("train/supervised").values()
@@ -103,7 +104,7 @@ def test_a_group_that_is_stopped_and_then_loses_a_rank_ends_as_if_undisturbed(la
     # The same by torchrun from outside, undisturbed: rank 0 runs the study, the other computes along.
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "crucis"]
     words = ["run", str(lab.folder / "study.yaml"), "--quiet", "--store", str(tmp_path / "other")]
-    done = subprocess.run([*start, *words], env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*start, *words], env=environment(), capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     assert lab.contents(tmp_path / "other") == lab.contents()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crucis.engine import machine
 from crucis.engine.drafts import Draft
+from crucis.engine.lease import Owner
 from crucis.engine.steps import Step
 from crucis.engine.store import Store
 from crucis.engine.supervisor import Tuning, run
@@ -59,13 +60,13 @@ sys.exit(outcome.exit_code)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, start_new_session=True)
 
 
-def ended(process: subprocess.Popen, timeout=60):
+def ended(process: subprocess.Popen, timeout=200):
     out, _ = process.communicate(timeout=timeout)
     done, cached, failed, stopped, code = json.loads(out.splitlines()[-1])
     return {"done": done, "cached": cached, "failed": failed, "stopped": stopped, "exit": code}
 
 
-def until(condition, timeout=20.0):
+def until(condition, timeout=100.0):
     """Wait for something to become true; fail if it does not."""
     limit = time.monotonic() + timeout
     while not condition():
@@ -126,3 +127,12 @@ def kill_at(point: int):
         seen[0] += 1
 
     return fault
+
+
+def notes(store: Store, key: str):
+    return [(note["class"], note["code"]) for note in store.failures(key, forgiven=True)]
+
+
+def other(**changes) -> Owner:
+    me = Owner.me()
+    return Owner(**{"host": "other", "boot": "b", "pidns": me.pidns, "pid": 1, "started": 1, **changes})

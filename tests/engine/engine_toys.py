@@ -88,8 +88,8 @@ def do_hash(ctx, this, seed=0, rounds=2000, **_):
     return Result(values={"x": int(state[:12], 16) / 16**12})
 
 
-def do_train(ctx, this, rounds=5, pause=0.0, diverge=0, forget=False, **_):
-    """Publishes a checkpoint after each round that `publishes` names."""
+def do_train(ctx, this, rounds=5, diverge=0, forget=False, wait="", **_):
+    """Publishes a checkpoint after each round that `publishes` names; goes on after the first when `wait` is there."""
     x = total(ctx)
     for i in range(1, rounds + 1):
         x = x * 1.5 + i
@@ -102,7 +102,9 @@ def do_train(ctx, this, rounds=5, pause=0.0, diverge=0, forget=False, **_):
             (files / "model.txt").write_text(repr(x))
             ctx.publish(key, files, Result(values={"step": i, "x": x}))
         ctx.beat(i=i)
-        time.sleep(pause)
+        limit = time.monotonic() + 60.0
+        while wait and not Path(wait).exists() and time.monotonic() < limit:
+            time.sleep(0.01)
     return Result(values={"x": x})
 
 

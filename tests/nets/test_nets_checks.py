@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -136,6 +138,17 @@ def test_the_gated_network_is_sound_without_a_fault() -> None:
 def test_each_fault_is_found(fault: str, check: Callable[[Subject], list[Finding]], words: str) -> None:
     found = check(gated(fault))
     assert any(words in line for line in bad(found)), found
+
+
+def test_the_patience_with_a_network_is_none_with_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = torch.optim.Adam
+
+    def slow(*given: Any, **options: Any) -> Any:
+        time.sleep(0.6)  # as its first import on a busy machine
+        return made(*given, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", slow)
+    assert [finding.outcome for finding in whole.memorises(gated(""), patience=0.5)] == ["ok"]
 
 
 def test_half_precision_that_overflows_is_found() -> None:

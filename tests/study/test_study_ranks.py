@@ -126,6 +126,22 @@ sys.exit({code})
     assert classify(found) == ("transient", "died_rank") and "rank 1 of 2 was killed" in str(found)
 
 
+def test_what_was_said_is_heard_when_all_have_ended_before_the_first_look(tmp_path, monkeypatch):
+    """As on a busy machine: a rank ends in an error, another is ended for it, and the worker looks only then."""
+    data = {"kind": "failed", "type": "ValueError", "class": "deterministic", "code": "value_error", "traceback": ""}
+
+    def start(world, folder):
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"{PLAYER}say(1, m='raised', text='bad net', **{data})", folder]
+        )
+        process.wait()
+        return process
+
+    monkeypatch.setattr(ranks, "start", start)
+    with pytest.raises(RankFailed, match="rank 1: ValueError: bad net"):
+        ranks.train(Step("k" * 64, {"world": 2}), Worker(tmp_path))
+
+
 def test_a_rank_that_the_kernel_killed_for_memory(play, monkeypatch):
     counts = iter([3, 4])
     monkeypatch.setattr(ranks.machine, "oom_kills", lambda: next(counts))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import weakref
@@ -155,11 +154,11 @@ def _raised(made, own):
 
 
 def launch(folder: Path, world: int, timeout: float = 600) -> None:
-    """A group of `world` processes of this file, without torchrun."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    group = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    """A group of `world` processes of this file, without torchrun; as with it, their store is this process's, so that
+    nobody can take its port before they do."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    group = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    group |= {"TORCHELASTIC_USE_AGENT_STORE": "True", "OMP_NUM_THREADS": "1"}
     processes = []
     for number in range(world):
         (folder / str(number)).mkdir(parents=True)

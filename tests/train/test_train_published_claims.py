@@ -1,14 +1,17 @@
 """Claims held against the facts. Expected outcomes are worked out by hand from the papers."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
 from crucis.cli import main
 from crucis.train.published import facts
 from crucis.train.published.claims_file import ClaimsError, read
+from crucis.train.published.derivations import derivations
 from crucis.train.published.judging import Claim, judge
 from crucis.train.published.quantities import unit_of
+from crucis.train.published.references import ASIDE
 
 RIGHT = [
     # 600,000 x 256 / 1,281,167 = 119.889 epochs
@@ -34,6 +37,29 @@ RIGHT = [
     ("resnet-imagenet", "optimizer.name", "SGD", None, None),
     ("swin-t", "optimizer.grad_clip_norm", 5, None, "authors-code"),
     ("deit-ti-s", "reg.label_smoothing", 10, "%", "paper"),
+    # 600,000 x 256 = 153,600,000 images; 300 x 1,281,167 = 384,350,100
+    ("resnet-imagenet", "schedule.total", 153600000, "images", None),
+    ("deit-ti-s", "schedule.total", 384350100, "images", None),
+    # floor(1,281,167 / 256) = 5,004 full batches, 5,005 with the rest
+    ("resnet-imagenet", "schedule.iterations_per_epoch", 5004, "iterations", None),
+    ("resnet-imagenet", "schedule.iterations_per_epoch", 5005, "iterations", None),
+    # trainings beside the recipe's count with their own batch: 90 x 1,281,167 / 16,384 = 7,037.66 and
+    # 300 x 1,281,167 / 256 = 1,501,367.6; fine-tuning is on ImageNet-1k: 20,000 x 512 / 1,281,167 = 7.99
+    ("mae-vitb16", "linprobe.total", 7038, "iterations", None),
+    ("mobilenet-v2", "torchvision.total", 1501368, "iterations", None),
+    ("vit-b16-imagenet-21k", "finetune.total_imagenet", 7.993, "epochs", None),
+    ("mobilenet-v2", "schedule.total_8_gpus", 419.62, "epochs", None),  # 700,000 x 8 x 96 / 1,281,167
+    # 0.97 ^ (1 / 2.4) = 0.98739; 0.98 ^ (96 / 1,281,167) = 0.9999984862
+    ("efficientnet-b0", "schedule.gamma", 0.98739, "per epoch", None),
+    ("mobilenet-v2", "schedule.gamma", 0.9999984862, "per iteration", None),
+    # sentences that give numbers, and words for true and none
+    ("resnet-imagenet", "aug.resize_shorter_side", [256, 480], "pixels", None),
+    ("wrn-28-10-cifar", "reg.dropout", 0, None, None),
+    ("wrn-28-10-cifar", "reg.dropout", 0.3, None, None),
+    ("resnet-imagenet", "aug.crop", 224, None, None),
+    ("resnet-imagenet-torch", "optimizer.nesterov", "yes", None, None),
+    ("resnet-imagenet", "ema.decay", False, None, None),
+    ("ewc-permuted-mnist", "schedule.total.fig3a", 20, "epochs", None),
 ]  # fmt: skip
 WRONG = [
     ("resnet-imagenet", "schedule.total", 90, "epochs", None, "fb-resnet-torch"),
@@ -48,6 +74,17 @@ WRONG = [
     ("deit-ti-s", "weight_decay.coupling", "l2", None, None, ""),
     ("densenet121", "schedule.total", 450411, "iterations", None, ""),
     ("resnet-imagenet-torch", "optimizer.nesterov", 1, None, None, ""),
+    ("mae-vitb16", "linprobe.total", 28151, "iterations", None, ""),  # that would be at batch 4,096
+    ("vit-b16-imagenet-1k", "finetune.total_imagenet", 63.94, "epochs", None, ""),
+    ("vit-b16-imagenet-21k", "finetune.total_imagenet", 0.73, "epochs", None, ""),
+    ("mobilenet-v2", "schedule.total_8_gpus", 52.45, "epochs", None, ""),
+    ("efficientnet-b0", "schedule.gamma", 0.97, "per epoch", None, ""),
+    ("resnet-imagenet", "schedule.total", 115305030, "images", None, "fb-resnet-torch"),
+    ("wrn-28-10-cifar", "reg.dropout", 0.5, None, None, ""),
+    ("resnet-imagenet", "ema.decay", 0.9999, None, None, ""),
+    # 150,136.76 and 300,273.52, or 150,120 and 300,240, and no mixture
+    ("resnet-imagenet-torch", "schedule.milestones", [150137, 300240], "iterations", None, ""),
+    ("deit-ti-s", "lr.base", 0.001, None, None, "rate at batch 1024: 0.0005 x 1024 / 512 = 0.001"),
 ]  # fmt: skip
 
 
@@ -62,6 +99,17 @@ def test_wrong_and_whose_value_it_is(recipe, key, claimed, unit, reference, else
     assert found.outcome == "wrong"
     assert elsewhere in " ".join(found.elsewhere)
     assert bool(elsewhere) == bool(found.elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "key", "claimed"),
+    [("vit-b16-imagenet-1k", "torchvision.warmup", 9384), ("vit-b16-imagenet-1k", "mae_scratch.total", 93600),
+     ("efficientnet-b0", "schedule.decay_every", 751)],
+)  # fmt: skip
+def test_iterations_without_a_batch_to_count_them_with_are_unknown(recipe, key, claimed):
+    found = judge(Claim(recipe, key, claimed, "iterations"))
+    assert found.outcome == "unknown" and "nothing that turns this into iterations" in found.text
+    assert "epochs" in found.correct[0]
 
 
 def test_a_wrong_claim_is_answered_with_value_arithmetic_and_source():
@@ -100,6 +148,9 @@ def test_the_learning_rate_at_another_batch_follows_the_recipes_rule():
     assert at("deit-ti-s", 0.0005, 1024) == "wrong"
     assert at("simclr-r50", 4.8, 4096) == "right"  # 0.3 x 4096 / 256
     assert at("resnet-cifar", 0.1, 128) == "right"
+    assert at("efficientnet-b0", 0.128, 2048) == "right"  # 0.016 x 2048 / 256
+    assert at("efficientnet-b0", 0.1, 2048) == "wrong"  # one digit rounds it, by 22 %
+    assert at("ewc-permuted-mnist", 0.1, 128) == "unknown"  # no reference has one rate
     assert at("resnet-cifar", 0.2, 256) == "not published"
 
 
@@ -128,7 +179,7 @@ def test_every_fault_of_a_file_has_its_line(tmp_path):
 - {recipe: resnet-imagenet, key: lr.base, claimed: 0.1, reference: papr}
 - {recipe: resnet-imagenet, key: optimizer.momentum, claimed: 0.9, batch: 64}
 - 7
-- {recipe: resnet-imagenet, key: schedule.total, claimed: 90, unit: images}
+- {recipe: resnet-imagenet, key: schedule.total, claimed: 90, unit: pixels}
 """,
     )
     with pytest.raises(ClaimsError) as caught:
@@ -137,9 +188,36 @@ def test_every_fault_of_a_file_has_its_line(tmp_path):
     assert [fault.line for fault in faults] == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
     text = str(caught.value)
     for part in ("unit: iterations or unit: epochs", "'resnet-imagenet'", "'epoch", "finite", "'claimed' is missing",
-                 "'paper'", "lr.base and lr.peak only", "got images"):  # fmt: skip
+                 "'paper'", "lr.base and lr.peak only", "got pixels"):  # fmt: skip
         assert part in text
     assert main(["recipes", "audit", "--claims", str(path)]) == 2
+
+
+def test_aliases_of_aliases_and_deep_lists_are_one_fault(tmp_path):
+    names = "abcdefghij"
+    grow = ",".join(f"&{new} [{','.join(['*' + old] * 9)}]" for old, new in pairwise(names))
+    for claimed in (f"[&a [1], {grow}]", "[" * 3000 + "]" * 3000):
+        with pytest.raises(ClaimsError) as caught:
+            read(file(tmp_path, f"- {{recipe: resnet-cifar, key: lr.base, claimed: {claimed}}}"))
+        assert len(caught.value.faults) == 1 and len(str(caught.value)) < 300
+
+
+def test_what_is_derived_rests_on_batches_that_the_sources_give():
+    every = {key: text for recipe in facts.recipes().values() for key, _, text in derivations(recipe)
+             if key.partition(".")[0] in ASIDE or key.endswith("gpus")}  # fmt: skip
+    assert every["linprobe.total"].startswith("90 x 78 =") or "16,384" in every["linprobe.total"]
+    assert every["schedule.total_8_gpus"] == "700,000 x 768 / 1,281,167 = 419.62 epochs"
+    assert "mae_scratch.total" not in every  # its batch is no fact
+    texts = [text for key, _, text in derivations(facts.get("efficientnet-b0")) if key == "schedule.gamma"]
+    assert texts[0] == "0.97 ^ (1 / 2.4) = 0.98738886 per epoch, without stairs"
+    assert texts[1].startswith("at batch 4096: 2.4 x 1,281,167 / 4,096 = 750.68 iterations; ")
+
+
+def test_every_section_with_times_is_the_recipes_own_or_another_trainings():
+    own = {"schedule", "teacher", "head", "replay", "target_update"}
+    found = {fact.key.partition(".")[0] for one in facts.recipes().values() for fact in one.facts
+             if unit_of(fact.unit) in ("iterations", "epochs")}  # fmt: skip
+    assert found <= own | ASIDE
 
 
 @pytest.mark.parametrize("text", ["", "{}", "- [", "a: 1", "[]", "\t- x"])

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from train_cases import Ctx, Quirky, contents, images
 
+from crucis.data.arcade import bricks, emulators
 from crucis.data.batches import Resident
 from crucis.data.open import open_data
 from crucis.errors import Divergence, Stopped
@@ -22,7 +23,7 @@ from crucis.train.protocols.q_learning import train
 from crucis.train.qlearning.elastic import Elastic, fisher, squares
 from crucis.train.qlearning.learning import seen, td_errors, update
 from crucis.train.qlearning.memory import Batch, Memory
-from crucis.train.qlearning.settings import contradictions, resolve
+from crucis.train.qlearning.settings import Unchecked, contradictions, resolve
 from crucis.train.run import Job
 from crucis.train.settings import SettingsError, completed
 
@@ -94,6 +95,25 @@ def test_updates_are_those_of_the_formulas(double, loss, form, make, bounds):
     assert np.allclose(net[1].weight.detach().numpy(), expected, rtol=0, atol=2e-6)
     assert not np.allclose(expected, start, atol=1e-3)
     assert np.array_equal(target[1].weight.detach().numpy(), fixed)
+
+
+def test_the_published_update_of_sums_is_that_of_means_with_a_smaller_eps():
+    """Mnih et al. divide the sum over the batch by the root of its variance plus 0.01; here it is the mean."""
+    size, given = 8, settings(lr=0.05, discount=0.9)
+    net, target, batch = table(seed=1), table(seed=2), batch_of(size)
+    w, fixed = (part[1].weight.detach().double().clone() for part in (net, target))
+    rule = rmsprop_tf([{"params": list(net.parameters()), "lr": given.lr, "weight_decay": 0.0}], smoothing=0.95,
+                      eps=0.01 / size**2, centred=True)  # fmt: skip
+    square, mean = torch.full_like(w, size**2), torch.zeros_like(w)  # rmsprop_tf begins at 1 for means
+    before, after = (part.reshape(size, -1).argmax(1) for part in (batch.before, batch.after))
+    for _ in range(20):
+        update(net, target, rule, batch, given)
+        delta = batch.rewards + 0.9 * fixed.T[after].max(1).values * ~batch.over - w[batch.actions, before]
+        total = torch.zeros_like(w).index_put((batch.actions, before), delta.clamp(-1, 1), accumulate=True)
+        square, mean = 0.95 * square + 0.05 * total**2, 0.95 * mean + 0.05 * total
+        w = w + 0.05 * total / (square - mean**2 + 0.01).sqrt()
+    assert torch.allclose(net[1].weight.double(), w, rtol=0, atol=1e-5)
+    assert not torch.allclose(w.float(), table(seed=1)[1].weight, atol=1e-3)
 
 
 def test_errors_by_hand():
@@ -198,6 +218,27 @@ def test_what_followed_a_game_that_was_broken_off_is_never_drawn():
     ended.leave()
     ended.add(np.zeros((1, 1), np.uint8), 0, 0, 8.0, False)
     assert 7 in ended.draw(200, np.random.default_rng(0)).rewards
+
+
+@pytest.mark.parametrize("size", [30, 7, 2])
+def test_a_game_that_a_limit_broke_off_goes_on_into_its_last_frame(size):
+    """Games of 3 steps, the second of which is broken off: frames 1 2 3 | 11 12 13 and last 14 | 21 22 23 | 31."""
+    memory = Memory(size, 3, (1, 1))
+    for game in range(4):
+        for k in range(3 if game < 3 else 1):
+            memory.add(np.full((1, 1), 10 * game + k + 1, np.uint8), k, 1, float(10 * game + k), k == 2 and game != 1)
+        if game == 1:
+            memory.close(np.full((1, 1), 14, np.uint8), 3)
+    drawn = memory.draw(600, np.random.default_rng(0))
+    known = [0, 1, 2, 10, 11, 12, None, 20, 21, 22][-size:]
+    assert sorted(set(drawn.rewards.tolist())) == [one for one in known if one is not None]
+    for row, reward in enumerate(drawn.rewards.tolist()):
+        assert bool(drawn.over[row]) == (reward in (2, 22))
+        if reward == 12:
+            assert drawn.before[row].flatten().tolist() == [11, 12, 13]
+            assert drawn.after[row].flatten().tolist() == [12, 13, 14]
+    memory.leave()  # the newest is of a game that goes on, and is cut as ever
+    assert memory.cut.sum() == 2
 
 
 def test_a_ring_forgets_where_it_was_broken_off():
@@ -326,6 +367,24 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path, more):
         assert len(parts.notes["resumed_at"]) == len(stops) and parts.notes["trained"] == whole.notes["trained"]
 
 
+def test_games_that_a_limit_breaks_off_are_learned_as_ones_that_go_on(tmp_path, monkeypatch):
+    """Bricks of 6 frames, in which no ball is lost: no end is ever in the memory. A training that is interrupted right
+    before and after such a game goes on bit for bit."""
+    monkeypatch.setattr(bricks, "FRAMES", 6)
+    kept, add = [], Memory.add
+    monkeypatch.setattr(Memory, "add", lambda self, frame, *more: (kept.append(more), add(self, frame, *more))[1])
+    more = {"games": ["bricks", "catch"], "action_repeat": 4}
+    whole, ctx = played(tmp_path / "whole", **more)
+    steps, ends = 40 + 4 * 12, (40 + 4 * 12) // 2
+    assert whole.notes["trained"]["q_learning"]["limited"] == ends
+    first = kept[: steps + ends]
+    assert [age for age, *_ in first[:9]] == [0, 1, 2] * 3 and not any(over for *_, over in first)
+    assert any(over for *_, over in kept[steps + ends :])  # catch has ends
+    parts, other = played(tmp_path / "parts", [1, 2, 9, 60], **more)
+    assert whole.values == parts.values and contents(ctx) == contents(other)
+    assert parts.notes["trained"] == whole.notes["trained"]
+
+
 def test_what_a_training_tells(tmp_path):
     result, ctx = played(tmp_path)
     values, steps = result.values, 3 * (40 + 4 * 12)
@@ -373,6 +432,7 @@ def test_evaluations_leave_what_is_learned_alone(tmp_path):
 
 @pytest.mark.parametrize(("params", "data", "view", "says"), [
     ({"games": ["doge"]}, "games", None, "no game 'doge'; there are catch, dodge, bricks"),
+    ({"games": ["cach"]}, "games", None, "Atari. Did you mean 'catch'?"),
     ({"length": "3 epochs"}, "games", None, "games have no epochs"),
     ({"games": ["atari/pong"]}, "games", None, "write data: atari"),
     ({"games": ["catch"]}, "digits", None, "write data: games"),
@@ -383,6 +443,27 @@ def test_what_can_never_begin_is_known_before(params, data, view, says):
     assert says in str(found)
     assert contradictions(completed("train/q_learning", {}), "games", None) == ()
     assert contradictions(completed("train/q_learning", {}), None, None) == ()
+
+
+def test_every_wrong_name_of_a_game_is_told_at_once(monkeypatch):
+    """Of Atari by the emulator's own list, which is read without importing it; without one that is said and stops
+    nothing."""
+
+    def told(games, data="atari", shown=()):
+        return contradictions(completed("train/q_learning", {"games": games}), data, None, shown)
+
+    monkeypatch.setattr(emulators, "names", lambda: ("breakout", "pong"))
+    found = [str(one) for one in told(["cach", "catch", "pong", "atari/brekout"])]
+    assert ["catch" in one or "pong" in one or "breakout" in one for one in found] == [True] * 3
+    assert found[0].startswith("games[0]: ") and found[1].endswith("Did you mean 'atari/pong'?") and found[2] == (
+        "games[3]: the emulator has no game 'atari/brekout'. Did you mean 'atari/breakout'?")  # fmt: skip
+    (other,) = told(["atari/pong"], shown=["ponk", "breakout"])
+    assert other.parameter == "data" and "Did you mean 'atari/pong'?" in str(other)
+    assert told(["atari/pong", "atari/breakout"]) == ()
+    monkeypatch.setattr(emulators, "names", lambda: None)
+    (note,) = told(["atari/pong", "atari/anything"])
+    assert isinstance(note, Unchecked) and "crucis[atari]" in str(note) and "atari/anything" in str(note)
+    assert not isinstance(told(["catch", "atari/pong"])[0], Unchecked)
 
 
 def test_a_penalty_enters_the_loss_when_it_is_due(tmp_path):
@@ -404,6 +485,7 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path):
 
 @pytest.mark.parametrize(("more", "says"), [
     ({"ewc_penalties": "latest", "ewc_recomputed": "once"}, "write ewc_recomputed: switch"),
+    ({"replay": 1}, "replay: .*at least 2"),
     ({"games": []}, "games: expected the names"), ({"length": "3 epochs"}, "games have no epochs"),
     ({"epsilon": [1.0, 0.1]}, "epsilon: expected"), ({"lr": 0.1, "lr_max": 0.01}, "more than lr_max"),
     ({"episodes": 1}, "at least 2"), ({"loss": "l1"}, "huber or squared"), ({"discount": 1.5}, "at most 1"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crucis.train.watching import ACTIONS, METRICS, WatchError, altering, faults, rules, telling
+from crucis.train.watching import ACTIONS, METRICS, SHARES, WatchError, altering, faults, pointless, rules, telling
 
 
 def _rule(text, action="log"):
@@ -128,3 +128,20 @@ def test_every_action_is_reachable():
     for name in ACTIONS:
         (rule,) = rules({"grad_norm > 1": written.get(name, name)})
         assert rule.does(name) is not None
+
+
+def test_rules_that_can_say_nothing_are_found():
+    supervised, pretraining = {"accuracy": {}, "loss": {}}, {"loss": {}, **dict.fromkeys(SHARES[2:5])}
+    for watch, columns, words in (
+        ({"accuracy > 75": "log"}, supervised, "accuracy is a share, from 0 to 1, and 75 is none; write 75%"),
+        ({"loss > 1 or not disk_free > 10": "log"}, supervised, "disk_free is a share, from 0 to 1, and 10 is none"),
+        ({"gpu_memory > 150%": "log"}, supervised, "from 0 to 1, and 1.5 is none"),
+        ({"knn_accuracy > 50%": "log"}, supervised, "trainings by 'p' have no knn_accuracy"),
+        ({"loss_chance > 1": "log"}, pretraining, "have no loss_chance"),
+        ({"train_accuracy > 1%": "stop"}, pretraining, "have no train_accuracy"),
+    ):
+        ((text, error),) = pointless(watch, "p", columns)
+        assert text in watch and words in str(error)
+    fine = dict.fromkeys(["accuracy > 75%", "accuracy >= 1", "loss > 75", "loss_rise > 2", "disk_free < 1/10"], "log")
+    assert pointless(fine, "p", supervised) == [] == pointless({"knn_accuracy > 0": "log"}, "p", pretraining)
+    assert pointless({}, "p", {}) == [] == pointless(None, "p", {})

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _PLAIN_EVERY_S = 15.0
 _DRAW_EVERY_S = 0.1
+#: Kinds of events that get a line of their own.
+_SAID = ("failed", "retry", "warn", "alert", "reaction", "paused", "stopping")
 
 
 def duration(seconds: float) -> str:
@@ -58,7 +60,7 @@ class Live:
             self.running.pop(event.key, None)
         if self.quiet:
             return
-        if event.kind in ("failed", "retry", "warn", "paused", "stopping"):
+        if event.kind in _SAID:
             self._clear()
             text = event.data.get("text") or event.data.get("code") or ""
             print(f"{event.kind}: {event.label or event.key[:12]} {text}".rstrip(), file=sys.stderr)

@@ -16,6 +16,7 @@ from .running import explain_failure, opened, part
 
 OPTIONS = ("start", "end", "steps", "hold", "factor")
 SUFFIXES = (".svg", ".png", ".pdf")
+_NOTHING = 3  # exit code: no network has a result
 
 
 def lr(a: argparse.Namespace) -> int:
@@ -39,11 +40,12 @@ def lr(a: argparse.Namespace) -> int:
         print("\n".join(_lines(tested)))
     for key in outcome.failed[:5]:
         explain_failure(session, key)
-    if out is not None:
+    found = any(one.records for one in tested)
+    if out is not None and (found or not outcome.exit_code):
         _draw(tested, out)
         if a.format != "json":
             print(f"Picture: {out}")
-    return int(outcome.exit_code)
+    return int(outcome.exit_code) or (0 if found else _NOTHING)
 
 
 def _lines(tested: Sequence[ranging.Tested]) -> Iterator[str]:

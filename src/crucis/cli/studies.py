@@ -18,7 +18,7 @@ from ..study import session as sessions
 from ..study.leaves import WRITTEN
 from ..study.session import Session
 from .live import duration
-from .running import command, finish, opened, part
+from .running import command, finish, opened, options_text, part
 
 _SMALLEST = """study: first
 question: Which of two small networks reads digits better?
@@ -264,7 +264,20 @@ def status(a: argparse.Namespace) -> int:
             print(f"  blocks what works on its checkpoint: {node.label} ({key[:12]}): {lost}")
     if any(state == "missing" for state in states.values()):
         print(f"To go on: {command(a)}")
+    _run_otherwise(a, session, "status")
     return 0
+
+
+def _run_otherwise(a: argparse.Namespace, session: Session, words: str) -> None:
+    """Say so if nothing has a record because the last run was given other options."""
+    from ..study.why import options_before
+
+    if before := options_before(session.plan, session.store):
+        asked = argparse.Namespace(**{**vars(a), "ranks": None if "--ranks" in before else a.ranks})
+        print(
+            f"note: the last run of this study was given{before}, and records made so are found only with it: "
+            f"crucis {words} {a.study}{options_text(asked)}{before}", file=sys.stderr,
+        )  # fmt: skip
 
 
 def explain(a: argparse.Namespace) -> int:
@@ -347,6 +360,7 @@ def table(a: argparse.Namespace) -> int:
     if a.format in ("md", "latex"):
         raise CrucisError(f"--format {a.format} shows the table of an analysis; add --analysis NAME.")
     columns, rows = flat_table(session.plan, session.store)
+    _run_otherwise(a, session, "table")
     if a.format == "json":
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=1))
     elif a.format == "csv":
@@ -396,6 +410,7 @@ def report(a: argparse.Namespace) -> int:
     if a.force:
         sessions.write_report(session, force=True)
     finish(session)
+    _run_otherwise(a, session, "report")
     return 0
 
 

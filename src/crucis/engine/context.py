@@ -19,6 +19,14 @@ from .store import Store, now
 from .weights import is_gone, reads_files
 
 _BEAT_GAP = 0.25
+#: Lines of the journal that whoever watches a run is told at once, if they have a `text` -> kind of event.
+_SAID = {
+    "alert": "alert",
+    "reaction": "reaction",
+    "warn": "warn",
+    "checkpoint_damaged": "warn",
+    "checkpoint_foreign": "warn",
+}
 
 
 def silent(message: dict[str, Any]) -> None:
@@ -95,8 +103,10 @@ class StepContext:
         return self.desk.stop
 
     def note(self, event: str, **fields: Any) -> None:
-        """Write a line into the journal."""
+        """Write a line into the journal; a warning, an alert or a reaction with a `text` is told people as well."""
         self.desk.journal.write(event, self.step.key, **fields)
+        if event in _SAID and "text" in fields:
+            self.desk.tell({"m": _SAID[event], "key": self.step.key, "progress": {"text": fields["text"]}})
 
     def publish(self, key: str, files: Path, result: Result) -> None:
         """Commit a checkpoint record now; during a replay, only once the end has proved equal.

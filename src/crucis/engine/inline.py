@@ -78,6 +78,8 @@ class _Voice:
                 self.beaten = time.monotonic()
                 self.lease.beat()
             self.tell("beat", message["key"], **message["progress"])
+        elif "progress" in message:
+            self.tell(message["m"], message["key"], **message["progress"])
 
     def tell(self, kind: str, key: str, **data: Any) -> None:
         """An event for people."""

@@ -26,8 +26,8 @@ _TAIL = 256 << 10
 class Journal:
     """Appends whole lines, buffered at most 50 lines or (with `tick`) half a second; rotates at 8 MB; never fails.
 
-    `step` lines are kept at most twice per second and step, plus each new epoch; other lines at most 200 per second.
-    What was dropped is counted in the step's last line.
+    `step` lines are kept at most twice per second and step, plus each new epoch; other lines at most 200 per second,
+    but for the first and the last of a step. What was dropped is counted in the last one.
     """
 
     def __init__(self, folder: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -58,7 +58,7 @@ class Journal:
             self._last.pop(key, None)
             if self.dropped:
                 fields["dropped"], self.dropped = self.dropped, 0
-        elif not self._admit(now):
+        elif event != "begin" and not self._admit(now):
             self.dropped += 1
             return
         line = {"v": 1, "t": round(time.time(), 3), "m": round(now, 3), "e": event, "k": key[:12], **fields}

@@ -24,7 +24,7 @@ from .stopping import StopSignals
 from .store import Store
 from .tuning import Tuning
 
-_STACK_S = 0.3  # between asking a worker for its stack and killing it
+_STACK_S = 1.0  # between asking a worker for its stack and killing it; a busy machine needs some of it
 _TICK_S = 1.0
 
 
@@ -275,8 +275,8 @@ class Supervisor:
         what, key = message["m"], message.get("key", "")
         if what == "up":
             hand.log = message["log"]
-        elif what == "beat":
-            self._tell("beat", key, **message["progress"])
+        elif "progress" in message:  # a beat, or something to be said
+            self._tell(what, key, **message["progress"])
         elif what == "published":
             self.frontier.published(key)
             self._tell("published", key)

@@ -159,8 +159,10 @@ class Pool:
             return [*found, ("server", None, {})]
         message = json.loads(data)
         if message["m"] == "forked":
-            if message["worker"] in self.hands:
-                self.hands[message["worker"]].pid = message["pid"]
+            if (made := self.hands.get(message["worker"])) is not None:
+                made.pid = message["pid"]
+                if made.doom:  # condemned before it was known which process it is
+                    self.signal(made, signal.SIGKILL)
             return []
         for hand in list(self.hands.values()):
             if hand.pid == message["pid"]:

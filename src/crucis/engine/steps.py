@@ -70,8 +70,9 @@ class Step:
 class Event:
     """Something that happened during a run, with the counts so far.
 
-    `kind`: plan, begin, beat, published, done, cached, failed, retry, blocked, stopping, paused, resumed, warn.
-    `data` holds what the kind brings: the runner's progress (beat), outcome and seconds (done), code and text (failed).
+    `kind`: plan, begin, beat, published, done, cached, failed, retry, blocked, stopping, paused, resumed, warn, alert,
+    reaction. `data` holds what the kind brings: the runner's progress (beat), outcome and seconds (done), code and text
+    (failed), text (warn, alert, reaction).
     """
 
     kind: str

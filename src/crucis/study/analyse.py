@@ -28,6 +28,7 @@ from .derived import Columns
 from .directions import directions
 from .jointly import jointly
 from .models import predict
+from .naming import whole_names
 from .outcomes import GROUPS, PANEL, RUNS, SELECTION, of_search, table_of
 from .results import AnalysisResult, Reason, ResultRow
 from .rows import Task, loops, series
@@ -430,7 +431,8 @@ def _small(study: Study, analysis: Analysis, rows: Sequence[ResultRow]) -> list[
     """The columns that were judged with smaller as better."""
     higher = directions(study, analysis, wild(study, analysis.of))
     judged = {row.axes.get("metric", "") for row in rows if "better" in row.values}
-    return sorted(label for label in judged if not higher.get(label, True))
+    names = whole_names(study, analysis.of)
+    return sorted(names.get(label, label) for label in judged if not higher.get(label, True))
 
 
 def _notes(

@@ -40,7 +40,8 @@ def contradictions(bound: Bound) -> tuple[SettingsError, ...]:
         if bound.leaf.name == "q_learning" and not bound.leaf.own:
             data = bound.params.get("data")
             known = data.name if isinstance(data, LeafRef) and not data.own and ":" not in data.name else None
-            return games.contradictions(full, known, bound.params.get("view"))
+            shown = data.params.get("games", ()) if isinstance(data, LeafRef) and known == "atari" else ()
+            return games.contradictions(full, known, bound.params.get("view"), shown)
         return settings.contradictions(full)
     except SettingsError:
         return ()  # a recipe's own, which is told where it stands, or a value that only the plan refuses

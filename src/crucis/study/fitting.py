@@ -10,6 +10,7 @@ from typing import Any
 from .. import shelf
 from ..shelf import Leaf
 from ..train import recipes
+from ..train.qlearning.settings import Unchecked
 from .axes import dollars
 from .binding import GRAMMAR, BindingError, bind, grammar_value, level_value, substitute
 from .coverage import Cell, Coverage
@@ -216,7 +217,9 @@ class Fitting:
                 elif key == "recipe" and value is not BAD and (lost := passed_over(leaf, value, {})):
                     self.reading.fault("unknown-parameter", path, f"{lost}.")
             else:
-                converter.value(leaf.params[name], value)
+                made = converter.value(leaf.params[name], value)
+                if name == "watch":
+                    converter.pointless(leaf, made)
             where = self._level_path(raw, cell) if isinstance(raw, Dollar) else path
             if (
                 isinstance(raw, Dollar)
@@ -245,9 +248,12 @@ class Fitting:
                 continue  # told above
             for error in contradictions(bound):
                 key = WRITTEN.get(error.parameter, error.parameter)
-                self.reading.fault(
-                    "contradiction", f"stages.{stage.name}.{key}", f"{error.text}.", key=key in stage.params
-                )
+                text = error.text if error.text.endswith("?") else f"{error.text}."
+                place, written = f"stages.{stage.name}.{key}", key in stage.params
+                if isinstance(error, Unchecked):
+                    self.reading.fault("unchecked", place, text, key=written, note=True)
+                else:
+                    self.reading.fault("contradiction", place, text, key=written)
 
     @staticmethod
     def _misplaced(recipe: str, leaf: Leaf) -> str | None:

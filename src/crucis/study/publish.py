@@ -14,11 +14,13 @@ from . import account, auditing, checklist, profiles, registry, reviewing
 from .confounding import foreseen
 from .gates.page import shown
 from .modelled import prediction
+from .naming import meant, named
 from .pictures import association, cell_label, figures
 from .plan import Plan
 from .readings import Readings
 from .results import AnalysisResult, Criterion, ResultRow, Verdict
 from .session import Conclusion, Session
+from .spec import Study
 from .stage_tables import stage_table
 from .table import Missing
 from .verdict_words import VERDICT, judged, verdict_words
@@ -34,15 +36,16 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
     study, readings = session.study, conclusion.readings
     registration = registry.current(study, session.store)
     after = registry.late(study, registration)
+    results = {name: named(study, result) for name, result in conclusion.results.items()}
     return c.Page(
         title=study.name, study=study.name, question=study.question or "", preset=study.preset or "",
         summary=_summary(readings, conclusion),
-        verdicts=tuple(_verdict(verdict, after) for verdict in conclusion.verdicts.values()),
+        verdicts=tuple(_verdict(study, verdict, after) for verdict in conclusion.verdicts.values()),
         gates=shown(session, conclusion.gates),
-        figures=(*figures(readings, conclusion.results), *profiles.pictures(readings)),
+        figures=(*figures(readings, results), *profiles.pictures(readings)),
         design=_design(readings), changes=_changes(session), registration=_registration(session, registration),
         power=foreseen(study, session.plan),
-        analyses=tuple(_analysis(session, result, after) for result in conclusion.results.values()),
+        analyses=tuple(_analysis(session, result, after) for result in results.values()),
         stages=(
             *filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages)),
             *profiles.tables(readings),
@@ -62,7 +65,7 @@ def analysis_of(session: Session, conclusion: Conclusion, name: str) -> c.Analys
         KeyError: no such analysis.
     """
     after = registry.late(session.study, registry.current(session.study, session.store))
-    return _analysis(session, conclusion.results[name], after)
+    return _analysis(session, named(session.study, conclusion.results[name]), after)
 
 
 # -- verdicts -----------------------------------------------------------------------------------------------------
@@ -80,10 +83,11 @@ def _summary(readings: Readings, conclusion: Conclusion) -> tuple[str, ...]:
     return tuple(text)
 
 
-def _verdict(verdict: Verdict, after: Mapping[str, str]) -> c.Verdict:
+def _verdict(study: Study, verdict: Verdict, after: Mapping[str, str]) -> c.Verdict:
     if len(verdict.parts) == 1:  # one level is the whole; saying it twice would only puzzle
         verdict = replace(verdict, parts=(), criteria=verdict.parts[0].criteria)
-    notes = (f"added or changed on {after[verdict.name]}, after the data",) if verdict.name in after else ()
+    notes = meant(study, study.claims[verdict.name])
+    notes += (f"added or changed on {after[verdict.name]}, after the data",) if verdict.name in after else ()
     return c.Verdict(
         verdict.name, verdict.says or verdict.name, verdict.outcome, verdict.because,
         tuple(_criterion(criterion, verdict.because) for criterion in verdict.criteria),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import CrucisError, StudyError, did_you_mean
+from ..errors import CrucisError, Fault, StudyError, did_you_mean
 from ..records import Record
 from . import rates
 from .distributions import parameters
@@ -62,8 +62,14 @@ def ranging(study: Study, stage: str | None, options: Mapping[str, Any]) -> Stud
     text = {key: value for key, value in study.resolved.items() if key not in _IDLE} | {"stages": stages}
     found, faults = study_from_text(dump(text), study.folder, file=study.file, yes=True)
     if found is None:
-        raise StudyError([fault for fault in faults if not fault.note])
+        raise StudyError([_placed(fault) for fault in faults if not fault.note])
     return replace(found, protocol=study.protocol)
+
+
+def _placed(fault: Fault) -> Fault:
+    """A fault of the study with the stage more, whose lines are in no file: what was asked for on the command line."""
+    option = fault.path.removeprefix(f"stages.{STAGE}.perturb.lr_range.")
+    return replace(fault, path=fault.path if option == fault.path else f"--{option}", file="", line=0, column=0)
 
 
 def _chosen(study: Study, stage: str | None) -> str:

@@ -120,6 +120,7 @@ class _Group:
         self.result: Result | None = None
         self.peaks: dict[int, int] = {}
         self.ends: list[BaseException] = []  # in the order in which they were heard
+        self.silent: list[BaseException] = []  # of ranks that left without a word, until all else has been heard
         self.said: set[int] = set()
 
     def run(self, folder: Path) -> Result:
@@ -133,7 +134,7 @@ class _Group:
                     stopping = True
                     for pipe in list(self.pipes):
                         _tell(pipe, {"m": "stop"})
-            while self.pipes and self._listen(0.0):
+            while self._listen(0.0):  # ranks may have come and gone since the last look
                 pass
         finally:
             self._end(process)
@@ -165,6 +166,9 @@ class _Group:
                 self.selector.register(pipe, selectors.EVENT_READ)
             elif isinstance(key.fileobj, Connection):
                 self._hear(key.fileobj)
+        if self.silent and not self.selector.select(0.0):  # what another rank says of the same moment is the cause
+            self.ends += self.silent
+            self.silent = []
         return bool(found)
 
     def _hear(self, pipe: Connection) -> None:
@@ -174,7 +178,7 @@ class _Group:
         except (EOFError, OSError):
             if rank >= 0 and rank not in self.said:
                 text = f"rank {rank} of {self.world} was killed on {machine.host()}"
-                self.ends.append(RankFailed(text, "transient", "died_rank"))
+                self.silent.append(RankFailed(text, "transient", "died_rank"))
             self._forget(pipe)
             return
         what = message["m"]

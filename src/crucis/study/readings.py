@@ -73,7 +73,9 @@ class Readings:
             return node.lost
         record = self.record(node.key)
         if record is not None:
-            return str((record.body.get("reason") or {}).get("text", ""))
+            reason = record.body.get("reason") or {}
+            where = f" ({reason['where']})" if reason.get("where") else ""
+            return f"{reason.get('text', '')}{where}"
         notes = self.store.failures(node.key)
         return f"{notes[-1].get('code', '')}: {notes[-1].get('text', '')}".strip(": ") if notes else ""
 

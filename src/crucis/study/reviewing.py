@@ -47,7 +47,7 @@ def table(analysis: Analysis, result: AnalysisResult) -> c.Table:
     metric = len({row.axes.get("metric") for row in result.rows}) > 1
     names = list(dict.fromkeys(price.label for row in result.rows for price in row.data.get("cost", ())))
     unit = {"1": "", "same": ""}.get(result.units.get("effect", ""), result.units.get("effect", ""))
-    value = "value" if metric or not result.rows else result.rows[0].axes.get("metric", "value").rpartition(".")[2]
+    value = "value" if metric or not result.rows else _without_stage(result.rows[0].axes.get("metric", "value"))
     columns = [
         *([c.Column("metric")] if metric else []), *(c.Column(axis) for axis in outer),
         c.Column("configuration"), c.Column(value, "estimate", unit, "mean over seeds with its interval"),
@@ -66,6 +66,12 @@ def table(analysis: Analysis, result: AnalysisResult) -> c.Table:
             rows.append(c.Row((*first, *_prices(row, names, analysis.against or ""), row.n)))
         rows.append(c.Row(_cells(analysis, result, row, head, names), (), ("incomplete",) * row.incomplete))
     return c.Table(tuple(columns), tuple(rows))
+
+
+def _without_stage(name: str) -> str:
+    """`accuracy@at=0.5` of `model.accuracy@at=0.5`."""
+    head, at, rest = name.partition("@")
+    return f"{head.rpartition('.')[2]}{at}{rest}"
 
 
 def _cells(

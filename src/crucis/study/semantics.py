@@ -99,7 +99,7 @@ def _selector(study: Study, ref: Ref, axis: str, value: str | Dollar) -> None:
     if axis == "at":
         for text in _texts(study, value, axis):
             if other.verb in ("train", "perturb"):
-                check_form(other, text)
+                check_form(study, other, text)
     elif axis == "seed":
         known = ", ".join(map(str, seeds))
         if not seeds:

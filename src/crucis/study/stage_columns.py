@@ -24,7 +24,7 @@ COST: Mapping[str, Mapping[str, Any]] = {
     "memory": {"unit": "bytes", "range": [0, None], "axes": []},
     "device_seconds": {"unit": "seconds", "range": [0, None], "axes": []},
 }
-#: What every training leaves, whatever its leaf declares besides.
+#: What trainings leave whose leaf is a user's or a package's, whatever it declares besides.
 TRAIN: Mapping[str, Mapping[str, Any]] = {
     "accuracy": {**_FRACTION, "headline": True},
     "loss": {**_NATS, "headline": True},
@@ -57,10 +57,14 @@ class About:
 
 def declared(study: Study, stage: Stage) -> dict[str, Mapping[str, Any]]:
     """Every column of a stage: what all stages have, what its verb has, what its leaves declare."""
-    out: dict[str, Mapping[str, Any]] = dict(TRAIN) if stage.verb == "train" else {}
+    leaves = stage_leaves(study, stage).values()
+    out: dict[str, Mapping[str, Any]] = {}
+    if stage.verb == "train":  # built-in leaves say what they leave; an agent, for one, has no accuracy
+        open_ = not leaves or any(leaf.own or ":" in leaf.name for leaf in leaves)
+        out = {name: about for name, about in TRAIN.items() if open_ or any(name in leaf.columns for leaf in leaves)}
     if stage.trial is not None:
         out |= _chosen(study, stage)
-    for leaf in stage_leaves(study, stage).values():
+    for leaf in leaves:
         out |= leaf.columns
     return {**out, **{name: about for name, about in COST.items() if name not in out}}
 
@@ -230,7 +234,7 @@ def check_at(study: Study, stage: Stage, value: str) -> None:
         hint = f"; did you mean of: {model}@at={value}?" if model else "."
         what = f"'{name}' is {_WHAT.get(stage.verb, 'no training')} and has no checkpoints."
         raise SemanticError("no-checkpoints", f"{what} Only train and perturb leave models{hint}")
-    check_form(stage, value)
+    check_form(study, stage, value)
     if value == "best" and "select" not in {*stage.params, *getattr(stage.leaf, "params", {})}:
         text = (
             f"'{name}' has no best checkpoint, because it names no 'select'. "
@@ -239,8 +243,8 @@ def check_at(study: Study, stage: Stage, value: str) -> None:
         raise SemanticError("no-best", text)
 
 
-def check_form(stage: Stage, value: str) -> None:
-    """Whether a text names a checkpoint, and one that this verb keeps.
+def check_form(study: Study, stage: Stage, value: str) -> None:
+    """Whether a text names a checkpoint, and one that this stage keeps: leaves with `KEEPS = "last"` keep no other.
 
     Raises:
         SemanticError: it does not.
@@ -250,6 +254,10 @@ def check_form(stage: Stage, value: str) -> None:
         raise SemanticError("bad-checkpoint", f"@at={value}: write 0% to 100%, best, last, 12epochs or 500steps.")
     if stage.verb == "perturb" and value != "last":
         text = f"'{stage.name}' is a perturbation, which keeps its last model only. Write of: {stage.name}."
+        raise SemanticError("bad-checkpoint", text)
+    keeps = [leaf.constants.get("KEEPS") for leaf in stage_leaves(study, stage).values()]
+    if stage.verb == "train" and "last" in keeps and value not in ("0%", "100%", "last"):
+        text = f"'{stage.name}' keeps its last weights only. Write of: {stage.name}, or @at=0% for how it began."
         raise SemanticError("bad-checkpoint", text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..report import content as c
@@ -21,6 +21,7 @@ def stage_table(readings: Readings, stage: str, what: str) -> c.StageTable | Non
     """The table of a stage's headline columns, `what` in words; None while there is no number."""
     groups: dict[str, list[tuple[Node, Any]]] = defaultdict(list)
     names: dict[str, str] = {}
+    axes: dict[str, str] = {}  # column -> its axis, if it has one
     for node in readings.plan.nodes:
         if node.instance.stage == stage:
             record = readings.record(node.key)
@@ -28,9 +29,13 @@ def stage_table(readings: Readings, stage: str, what: str) -> c.StageTable | Non
             for name, about in node.bound.leaf.columns.items():
                 if about.get("headline") or name in ("parameters", "train_accuracy"):
                     names[name] = about.get("unit", "")
+                    own = about.get("axes", ())
+                    axes[name] = own[0] if len(own) == 1 else ""
             if readings.study.stages[stage].verb == "search":
                 declared_here = declared(readings.study, readings.study.stages[stage])
                 names |= {name: about.get("unit", "") for name, about in declared_here.items() if name not in COST}
+    names = {part: unit for name, unit in names.items()
+             for part in _parts(groups.values(), name, axes.get(name, ""))}  # fmt: skip
     present = [name for name in names if any(_scalars(group, name) for group in groups.values())]
     if not present:
         return None
@@ -53,6 +58,16 @@ def stage_table(readings: Readings, stage: str, what: str) -> c.StageTable | Non
     )  # fmt: skip
 
 
+def _parts(groups: Iterable[Sequence[tuple[Node, Any]]], name: str, axis: str) -> list[str]:
+    """The columns of one axis whose labels are words, such as games, one by one; what goes along numbers is a curve."""
+    found = [record.values.get(name) for group in groups for _, record in group
+             if record is not None and record.outcome == "ok"]  # fmt: skip
+    labels = list(dict.fromkeys(label for value in found if isinstance(value, Mapping) for label in value))
+    if not axis or not labels or any(label.replace(".", "").isdigit() for label in labels):
+        return [name]
+    return [f"{name}@{axis}={label}" for label in labels]
+
+
 def _column(name: str, unit: str) -> c.Column:
     """A column with its unit; a loss in other units than nats is no cross-entropy of a classifier, and says so."""
     says = _OBJECTIVE if name == "loss" and unit != "nats" else ""
@@ -60,7 +75,10 @@ def _column(name: str, unit: str) -> c.Column:
 
 
 def _scalars(group: Sequence[tuple[Node, Any]], name: str) -> list[float]:
-    values = [record.values.get(name) for _, record in group if record is not None and record.outcome == "ok"]
+    head, at, part = name.partition("@")
+    values = [record.values.get(head) for _, record in group if record is not None and record.outcome == "ok"]
+    if at:
+        values = [value.get(part.partition("=")[2]) for value in values if isinstance(value, Mapping)]
     return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
 
 

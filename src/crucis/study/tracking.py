@@ -24,8 +24,9 @@ from .plan import Plan
 from .session import Session
 from .tracked import runs_of
 
-#: At the end, a tracker may be silent for so long before it is given up; `crucis track` writes the rest.
-PATIENCE_S = 60.0
+#: At the end, a tracker may be silent for so long before it is given up; `crucis track` writes the rest. Some only open
+#: within a minute on a busy machine, where they make their tables first, or give a server three tries of 20 s.
+PATIENCE_S = 180.0
 
 
 @dataclass(frozen=True)

@@ -297,6 +297,12 @@ class Converter:
             self._issue("bad-rule", f"{sub}.{text}", f"{error}.", key=not error.of_action)
         return BAD if wrong else dict(raw)
 
+    def pointless(self, leaf: Leaf, watch: Any) -> None:
+        """Rules that can say nothing in trainings by a protocol are issues."""
+        if isinstance(watch, Mapping) and not leaf.own:
+            for text, error in watching.pointless(watch, leaf.name, leaf.constants.get("COLUMNS", {})):
+                self._issue("bad-rule", f".{text}", f"{error}.", key=True)
+
     def view(self, raw: Any, sub: str = "") -> Any:
         """A view: its keys and the types of their values. Whether it fits the data set, the plan finds out."""
         from .views import view_issues

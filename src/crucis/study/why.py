@@ -49,6 +49,20 @@ class Why:
         return node.label if node is not None else self._labels.get(key, key[:12])
 
 
+def options_before(plan: Plan, store: Store) -> str:
+    """Options of the study's last run that belong to the key of a training and that this plan is without, as the
+    command line has them (` --ranks 2 --fast`); empty if there are none, or a step of this plan has a record."""
+    if any(store.has(key) for key in plan.by_key):
+        return ""
+    for key in registry.latest(plan.study, store).values():
+        record = store.read(key)
+        if record is not None and record.spec["kind"].startswith("train"):
+            ranks, fast = record.spec.get("world", 1), record.spec.get("determinism") == "fast"
+            differ = f" --ranks {ranks}" if ranks not in (1, plan.circumstance.ranks) else ""
+            return differ + (" --fast" if fast and plan.circumstance.determinism != "fast" else "")
+    return ""
+
+
 def replays(plan: Plan, store: Store, nodes: Iterable[Node]) -> list[Node]:
     """Finished trainings that would run again because a checkpoint is wanted that they did not leave, or because
     weights are that were given up; with those that such a training itself begins with."""

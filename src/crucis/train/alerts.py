@@ -78,8 +78,9 @@ class Alerts:
     def _act(self, rule: Rule, step: int, found: Mapping[str, float]) -> None:
         said = ", ".join(f"{name} = {value:.6g}" for name, value in found.items())
         label = getattr(getattr(self.ctx, "step", None), "label", "")
-        subject = f"{label + ': ' if label else ''}{rule.text} ({said}) at step {step}"
-        self.ctx.note("alert", rule=rule.text, step=step, values=dict(found))
+        text = f"{rule.text} ({said}) at step {step}"
+        subject = f"{label + ': ' if label else ''}{text}"
+        self.ctx.note("alert", rule=rule.text, step=step, values=dict(found), text=text)
         for action in rule.actions:
             if action.name in ("webhook", "mail"):
                 facts = {"rule": rule.text, "step": step, "label": label, **found}

@@ -69,7 +69,8 @@ class Profile:
         self.now: dict[str, Any] | None = None  # marks of the step at hand, if its phases are timed
         self.start: Mark = None
         self.phases = dict.fromkeys(PHASES, 0.0)
-        self.drawn = self.watched = self.aside = 0.0  # seconds: opening epochs; when torch.profiler began; what it took
+        self.drawn = 0.0  # seconds spent opening epochs
+        self.watched = self.aside = 0.0  # when torch.profiler began and what it took, but for evaluations and saves
         self.whole: dict[bool, list[float]] = {True: [], False: []}  # with phases or not -> seconds of steps
         self.warm: dict[bool, int] = {True: 0, False: 0}  # how many of them were made first
         self.hooks: list[Any] = []
@@ -105,7 +106,8 @@ class Profile:
         def opened(number: int) -> Any:
             begun = self.clock.mark()
             batch = epoch(number)
-            self.epochs.append((begun, self.clock.mark()))
+            if self.watcher is None:  # what goes by under torch.profiler is left out of the whole
+                self.epochs.append((begun, self.clock.mark()))
 
             def drawn(i: int) -> Any:
                 self._begins()
@@ -126,7 +128,7 @@ class Profile:
 
     def _begins(self) -> None:
         if self.made == self.window.start and len(self.window):
-            self.watched = time.perf_counter()
+            self.watched = self._elsewhere()
             self.watcher = _watcher(self.clock.on_gpu)
             self.watcher.start()
         detail = self.watcher is None and (self.made // BLOCK) % 2 == 0
@@ -150,13 +152,17 @@ class Profile:
                 self.watcher.stop()
                 self.operators = _slowest(self.watcher, self.clock.on_gpu)
                 self.watcher = None
-                self.aside = time.perf_counter() - self.watched
+                self.aside = self._elsewhere() - self.watched
             self.now = None
             return
         self.timed.append({**(self.now or {"begun": self.start}), "ended": ended, "place": self.made - 1})
         self.now = None
         if len(self.timed) >= FLUSH:
             self._read()
+
+    def _elsewhere(self) -> float:
+        """This moment by a clock that stands still during evaluations and saves."""
+        return time.perf_counter() - sum(self.run.spent.values())
 
     def _read(self) -> None:
         """From moments to seconds."""
@@ -203,8 +209,8 @@ class Profile:
         later = {kind: seconds[self.warm[kind] :] or seconds for kind, seconds in self.whole.items()}
         per_step = statistics.median(later[False] or later[True])
         in_steps = mean * self.made  # those under torch.profiler as long as the others
-        watched = len(self.window) if self.operators else 0
-        total = time.perf_counter() - self.begun - max(0.0, self.aside - mean * watched)
+        watched = len(self.window) if self.aside else 0
+        total = time.perf_counter() - self.begun - self.aside + mean * watched
         share = in_steps / sum(self.phases.values()) if sum(self.phases.values()) else 0.0
         seconds = {name: value * share for name, value in self.phases.items()}
         seconds["data"] += self.drawn

@@ -206,7 +206,8 @@ class Guard:
         self.more[kind] = self.more.get(kind, 0) + 1
         if self.more[kind] <= SHOWN:
             self.made.append({"step": step, "why": why, "did": did, **more})
-        self.run.ctx.note("reaction", step=step, why=why, did=did, **more)
+        said = {} if did == "skip" else {"text": f"{did} because of {why} at step {step}{_more(more)}"}
+        self.run.ctx.note("reaction", step=step, why=why, did=did, **more, **said)  # skipped steps may be many: no text
 
     @property
     def listed(self) -> tuple[dict[str, Any], ...]:
@@ -353,6 +354,11 @@ class Guard:
             head = f"held/{step}/"
             weights = {name.removeprefix(head): v for name, v in tensors.items() if name.startswith(head)}
             self.held[int(step)] = weights, Waiting(columns)
+
+
+def _more(more: Mapping[str, Any]) -> str:
+    """What belongs to a reaction, for people."""
+    return "".join(f", {name.replace('_', ' ')} {value}" for name, value in more.items())
 
 
 def _mine(name: str) -> bool:

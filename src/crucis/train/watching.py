@@ -44,6 +44,13 @@ MACHINE = {
     "disk_free": "share of the disk under the store that is free",
 }
 METRICS = {**EVALUATED, **STEPWISE, **MACHINE}
+#: Shares: a rule over one compares it with a number from 0 to 1.
+SHARES = ("train_accuracy", "accuracy", "knn_accuracy", "linear_accuracy", "effective_rank", *MACHINE)
+#: Metrics that some trainings are without -> the column by which one that has them is known.
+OF_SOME = {
+    "train_accuracy": "accuracy", "accuracy": "accuracy", "loss_chance": "accuracy", "knn_accuracy": "knn_accuracy",
+    "linear_accuracy": "linear_accuracy", "feature_std": "feature_std", "effective_rank": "effective_rank",
+}  # fmt: skip
 
 TELLING = {
     "log": "a line in the journal", "webhook": "an HTTP POST", "mail": "an e-mail",
@@ -122,7 +129,7 @@ class Rule:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Metrics that the condition names."""
-        return tuple(dict.fromkeys(_metrics(self.condition)))
+        return tuple(dict.fromkeys(one.metric for one in _compared(self.condition)))
 
     def holds(self, values: Mapping[str, Any]) -> Any:
         """Whether the condition holds; arrays of steps give arrays. False where a metric has no value."""
@@ -131,12 +138,12 @@ class Rule:
         return _holds(self.condition, values)
 
 
-def _metrics(condition: Condition) -> Iterator[str]:
+def _compared(condition: Condition) -> Iterator[Compared]:
     if isinstance(condition, Compared):
-        yield condition.metric
+        yield condition
     else:
         for part in condition.parts:
-            yield from _metrics(part)
+            yield from _compared(part)
 
 
 def _holds(condition: Condition, values: Mapping[str, Any]) -> Any:
@@ -266,6 +273,24 @@ def rules(watch: Mapping[str, Any] | None) -> tuple[Rule, ...]:
 def faults(watch: Mapping[str, Any] | None) -> list[tuple[Any, WatchError]]:
     """All that is wrong with a `watch`: each with the condition under which it is written."""
     return _read(watch)[1]
+
+
+def pointless(
+    watch: Mapping[str, Any] | None, protocol: str, columns: Mapping[str, Any]
+) -> list[tuple[str, WatchError]]:
+    """Rules of a readable `watch` that say nothing: over metrics that trainings by a protocol with these columns are
+    without, or comparing a share with what is none."""
+    out = []
+    for text in watch or {}:
+        for one in dict.fromkeys(_compared(_Parser(text).whole())):
+            name, limit = one.metric, one.limit
+            if name in OF_SOME and OF_SOME[name] not in columns:
+                out.append((text, WatchError(f"'{text}': trainings by '{protocol}' have no {name}")))
+            elif name in SHARES and not 0 <= limit <= 1:
+                write = f"; write {limit:g}%" if 1 < limit <= 100 and "%" not in text else ""
+                says = f"'{text}': {name} is a share, from 0 to 1, and {limit:g} is none{write}"
+                out.append((text, WatchError(says)))
+    return out
 
 
 def _read(watch: Mapping[str, Any] | None) -> tuple[dict[str, Rule], list[tuple[Any, WatchError]]]:

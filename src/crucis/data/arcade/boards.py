@@ -33,6 +33,10 @@ class Engine(Protocol):
         """One frame of the games that are `live`: points (N,) and which are over (N,); the others give neither."""
         ...
 
+    def limited(self) -> np.ndarray:
+        """Of the games that are over: which (N,) a limit of frames broke off, where the game itself would go on."""
+        ...
+
     def paint(self) -> np.ndarray:
         """Frames uint8 (N, H, W)."""
         ...
@@ -75,6 +79,12 @@ class Boards:
             for key, value in self.fields.items():
                 np.copyto(value, kept[key], where=~live)
         return np.where(live, points, 0.0), over & live
+
+    def limited(self) -> np.ndarray:
+        """Of the games that are over: which (N,) a limit of frames broke off. Games without one have none."""
+        if hasattr(self.game, "limited"):
+            return np.asarray(self.game.limited(self.fields))
+        return np.zeros(len(self.draws), bool)
 
     def paint(self) -> np.ndarray:
         """Frames uint8 (N, 20, 20)."""

@@ -3,7 +3,7 @@
 Frames of 20 x 20; 5 bricks of 4 x 2 pixels fill rows 3 and 4, the paddle is 5 pixels of the lowest row. The ball moves
 one pixel a frame along a diagonal and bounces off walls, bricks and the paddle; a paddle hit left or right of its
 centre sends it to that side. A broken brick is worth 1 point. The game ends when all are broken (return 5, the best),
-when the ball is lost, or after 400 frames: to a learner one end is like another, nothing follows.
+when the ball is lost, or after 400 frames; that limit is no end of the game itself, and `limited` tells it apart.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ def advance(s: Mapping[str, np.ndarray], move: np.ndarray) -> tuple[np.ndarray, 
     s["dy"][:] = np.where(turned, -s["dy"], s["dy"])
     over = (low & ~held) | (s["b"] == 0) | (s["t"] >= FRAMES)
     return broken.astype(np.float64), over
+
+
+def limited(s: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which games (N,) the limit of frames ends and nothing else: bricks stand and the ball is in play."""
+    return (s["t"] >= FRAMES) & (s["b"] > 0) & (s["y"] < SIDE - 1)
 
 
 def paint(s: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -4,14 +4,17 @@ Source: M. Bellemare et al., 2013, doi:10.1613/jair.3912. Frames as V. Mnih et a
 prepare them: grey, the larger of the last two (some sprites are drawn in every second frame only), 84 x 84. Here the
 size is reached by averages over areas. A game begins with up to 30 frames without action, as there. Actions are all 18
 of the console, so that games share a network's outputs; they are never repeated at random; the loss of a life ends
-nothing. Half an hour of play ends a game, and a learner takes that for an end like any other.
+nothing. Half an hour of play breaks a game off, which is no end of the game itself.
 """
 
 from __future__ import annotations
 
 import base64
+import importlib.util
+import json
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from .boards import packed, unpack
 SIDE = 84
 ACTIONS = 18
 NOTHING = 30  # most frames without action at the start
+INSTALL = "pip install 'crucis[atari]'"
 LIMIT = 108_000  # frames of a game, half an hour of play
 
 
@@ -68,6 +72,10 @@ class Emulators:
             machine.getScreenGrayscale(self.last[i, 1])
         return points, over
 
+    def limited(self) -> np.ndarray:
+        """Of the games that are over: which (N,) half an hour of play broke off."""
+        return np.array([not machine.game_over() for machine in self.machines])
+
     def paint(self) -> np.ndarray:
         """Frames uint8 (N, 84, 84)."""
         seen = self.last.max(1).astype(np.float32)
@@ -100,12 +108,22 @@ def _areas(before: int, after: int) -> np.ndarray:
     return (np.maximum(high - low, 0) * after / before).astype(np.float32)
 
 
+def names() -> tuple[str, ...] | None:
+    """The games of the emulator, read from its list without importing it; None if it is not installed or has none."""
+    spec = importlib.util.find_spec("ale_py")
+    try:
+        text = (Path((spec.submodule_search_locations or [""])[0]) / "roms" / "md5.json").read_text() if spec else "{}"
+        return tuple(sorted(file.partition(".")[0] for file in json.loads(text))) or None
+    except (OSError, ValueError):
+        return None
+
+
 def _machine(name: str, seed: int) -> Any:
     try:
         import ale_py
         from ale_py import roms
     except ImportError as error:
-        raise CrucisError("Atari games need the package ale-py: pip install 'crucis[atari]'") from error
+        raise CrucisError(f"Atari games need the package ale-py: {INSTALL}") from error
     known = roms.get_all_rom_ids()
     if name not in known:
         raise CrucisError(f"ale-py has no game '{name}'.{did_you_mean(name, known)}")

@@ -19,6 +19,8 @@ class Player:
     Attributes:
         name: such as `catch`, or `atari/pong`; repeat: frames of an action; shape: (stack, H, W) of an observation.
         age: agent steps since each game began, (N,).
+        limited: which games (N,) a limit of frames broke off in the last step; ends: the last frames (N, H, W) of
+            those, None where there are none.
     """
 
     def __init__(self, name: str, count: int, seed: int, *stream: str | int, repeat: int = 4, stack: int = 4) -> None:
@@ -27,6 +29,8 @@ class Player:
         self.seen = np.zeros((count, stack, *self.engine.shape), np.uint8)
         self.seen[:, -1] = self.engine.paint()
         self.age = np.zeros(count, np.int64)
+        self.limited = np.zeros(count, bool)
+        self.ends: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,13 +43,16 @@ class Player:
         return self.engine.actions
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Repeat the actions (N,): points (N,) and which games ended (N,). Frames before a game's first are black."""
+        """Repeat the actions (N,): points (N,) and which games ended (N,), of which `limited` tells those that a limit
+        broke off. Frames before a game's first are black."""
         points, over = np.zeros(len(actions)), np.zeros(len(actions), bool)
         for _ in range(self.repeat):
             more, ended = self.engine.frame(actions, ~over)
             points, over = points + more, over | ended
         self.seen[:, :-1] = self.seen[:, 1:]
         self.age += 1
+        self.limited = over & self.engine.limited() if over.any() else np.zeros(len(over), bool)
+        self.ends = self.engine.paint() if self.limited.any() else None
         if over.any():
             self.engine.reset(over)
             self.seen[over] = 0

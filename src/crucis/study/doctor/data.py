@@ -9,6 +9,7 @@ from .finding import Finding, points
 
 _IMBALANCE = 3.0  # examples of the largest class per one of the smallest
 _MANY = 0.01  # share of the training split
+_PLAYED = "train/q_learning"  # learns from what it plays, and takes from its data set what is seen and answered
 
 
 def duplicates(case: Case) -> Iterator[Finding]:
@@ -25,8 +26,12 @@ def duplicates(case: Case) -> Iterator[Finding]:
 
 
 def imbalance(case: Case) -> Iterator[Finding]:
-    """Classes of very unlike size, for which accuracy is a poor summary."""
+    """Classes of very unlike size, for which accuracy is a poor summary; an agent that plays has none."""
+    read = {node.spec["data"]["digest"] for node in case.plan.by_key.values()
+            if node.spec["kind"] != _PLAYED and "digest" in (node.spec.get("data") or {})}  # fmt: skip
     for digest, info in case.plan.infos.items():
+        if digest not in read:
+            continue
         counts = [count for count in info.class_counts["train"] if count]
         if len(counts) > 1 and max(counts) / min(counts) > _IMBALANCE:
             share = max(counts) / sum(counts)

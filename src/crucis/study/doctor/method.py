@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..analyse import wild
+from ..directions import directions
 from ..plan import Node
 from ..provenance import stages_behind
 from ..results import AnalysisResult, ResultRow
@@ -12,7 +14,6 @@ from .finding import Finding
 
 _FLAT = 1 / 3  # the part of a search that should bring nothing new
 _WITHOUT = "without-"
-_LOWER = ("loss", "error", "ece", "seconds", "memory", "latency")
 
 
 def under_baseline(case: Case) -> Iterator[Finding]:
@@ -21,9 +22,10 @@ def under_baseline(case: Case) -> Iterator[Finding]:
         analysis = case.study.analysis[name]
         if result.verb != "compare" or analysis.against is None:
             continue
+        higher = directions(case.study, analysis, wild(case.study, analysis.of))
         for row in result.rows:
             level = str(row.axes.get(analysis.between or "", ""))
-            if level.startswith(_WITHOUT) or not _worse(result, row):
+            if level.startswith(_WITHOUT) or not _worse(result, row, higher.get(row.axes.get("metric", ""), True)):
                 continue
             split = "test" if _reads_test(case, name) else "validation"
             v = row.values
@@ -39,14 +41,12 @@ def under_baseline(case: Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _worse(result: AnalysisResult, row: ResultRow) -> bool:
+def _worse(result: AnalysisResult, row: ResultRow, higher: bool) -> bool:
     low, high = row.values.get("low"), row.values.get("high")
     if low is None or high is None or row.incomplete:
         return False
-    metric = str(row.axes.get("metric", ""))
-    lower = any(word in metric.rpartition(".")[2] for word in _LOWER)
     null = 1.0 if result.units.get("effect") == "ratio" else 0.0
-    return low > null if lower else high < null
+    return high < null if higher else low > null
 
 
 def _reads_test(case: Case, analysis: str) -> bool:

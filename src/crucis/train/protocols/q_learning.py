@@ -9,7 +9,8 @@ earlier games needed (`train/qlearning/elastic.py`). `data` says what the networ
 
 Source: V. Mnih et al., 2015, doi:10.1038/nature14236; games in sequence: J. Kirkpatrick et al., 2017,
 doi:10.1073/pnas.1611835114. That agent also has gains and biases of its own for every game and infers which game it
-plays; this one has neither.
+plays; this one has neither. A limit of frames (bricks, Atari) is no end of a game to the learner: the value of what
+would have followed counts (F. Pardo et al., 2018, arXiv:1712.00378); `notes.trained.q_learning.limited` counts them.
 
 Columns: `final_return`, points of a whole game at the end of training, for every game; `learned_return`, the same at
 the end of the game's own turn; `forgetting`, their difference; `random_return`, of random play; `returns`, at every
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ...records import Context, Result
     from ..run import Job
 
-REVISION = 2
+REVISION = 3
 RANDOM = True
 COLUMNS = {
     "mean_return": {"unit": "points", "range": [None, None], "axes": [], "headline": True},
@@ -55,6 +56,7 @@ COLUMNS = {
 }
 AXES = {"game": "games"}
 OPTIONAL = ["score", "forgotten"]
+KEEPS = "last"
 LIMITS = {
     "batch": "[1, 100000]",
     "lr": "(0, 100]",
@@ -62,7 +64,7 @@ LIMITS = {
     "clip_value": "(0, 1000000]",
     "clip": "(0, 1000000]",
     "discount": "[0, 1]",
-    "replay": "[1, 100000000]",
+    "replay": "[2, 100000000]",
     "period": "[1, 100000]",
     "target_every": "[1, 100000000]",
     "learn_after": "[1, 100000000]",
@@ -117,13 +119,14 @@ def train(
         batch: transitions per optimiser step.
         lr: learning rate, which does not change.
         lr_max: a bound that `lr` must keep.
-        optimiser: the update rule; Mnih et al. add eps inside the root, as `rmsprop_tf` does.
+        optimiser: the update rule; Mnih et al. add eps inside the root, as `rmsprop_tf` does, to squares of sums over
+            the batch, so that their eps of 0.01 is 0.01 / batch^2 here.
         clip_value: largest size of each number of the gradient, applied first.
         clip: largest Euclidean norm of the whole gradient, applied second.
         loss: Huber's function of the error, or half its square.
         double: let the network, not its older copy, choose the action that a target values.
         discount: of the following value, 0 to 1.
-        replay: transitions of the memory, for each game.
+        replay: transitions of the memory, for each game, 2 or more; a game broken off keeps its last frame in one.
         period: agent steps between optimiser steps.
         target_every: agent steps between copies of the network to the target network.
         learn_after: agent steps at the start of each game that only fill the memory.

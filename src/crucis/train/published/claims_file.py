@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ from ...errors import Fault, StudyError, did_you_mean
 from . import references
 from .facts import Fact, Recipe, names, recipes
 from .judging import Claim, candidates
-from .quantities import UNITS, unit_of
+from .quantities import PER, TIME, UNITS, unit_of
 
 FIELDS = ("recipe", "key", "claimed", "unit", "reference", "batch")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)?(?:\.\d*)?(?:[eE][-+]?\d+)?")
-_TIME = ("iterations", "epochs")
 
 
 class ClaimsError(StudyError):
@@ -43,6 +43,8 @@ def read(path: str | Path) -> list[Claim]:
         root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError:
         raise ClaimsError([Fault("not-text", "the file is not UTF-8 text", file=str(path))]) from None
+    except RecursionError:
+        raise ClaimsError([Fault("not-yaml", "the YAML is nested too deeply", file=str(path))]) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -95,6 +97,8 @@ class _Reader:
                      values.get("batch"), node.start_mark.line + 1)  # fmt: skip
 
     def _value(self, node: yaml.Node) -> Any:
+        if not _flat(node):
+            return ()  # no value that any field has; not made, since aliases of aliases have no end
         try:
             return _number(self.make.construct_object(node, deep=True))
         except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError):
@@ -106,7 +110,7 @@ class _Reader:
             return None
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
-            name = str(key.value)
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "(a list or a mapping)"
             if name not in FIELDS:
                 self.fault(key, f"no field '{name}' of a claim.{did_you_mean(name, FIELDS)} "
                                 f"There are {', '.join(FIELDS)}", path)  # fmt: skip
@@ -139,6 +143,10 @@ class _Reader:
     def _check_claimed(self, nodes: dict[str, yaml.Node], claimed: Any, path: str) -> None:
         if "claimed" not in nodes:
             return
+        if claimed == ():
+            self.fault(nodes["claimed"], "expected a finite number, a text, true or false, or a list of them, "
+                                         "got a mapping or a list of lists", f"{path}.claimed")  # fmt: skip
+            return
         items = claimed if isinstance(claimed, list) else [claimed]
         plain = all(item is None or isinstance(item, (str, int, float, bool)) for item in items)
         finite = all(isinstance(item, bool) or not isinstance(item, (int, float)) or _finite(item) for item in items)
@@ -169,19 +177,27 @@ class _Reader:
         unit = unit_of(written if written is None or isinstance(written, str) else str(written))
         have = {unit_of(fact.unit) for fact in facts}
         if unit is None:
-            if have & set(_TIME):
+            if have & set(TIME):
                 self.fault(place, "'unit' is missing; write unit: iterations or unit: epochs", path)
             return next(iter(have)) if len(have) == 1 else None
         if unit not in UNITS.values():
             self.fault(place, f"no unit '{written}'.{did_you_mean(str(written), UNITS)} There are "
                               f"{', '.join(sorted(set(UNITS.values())))}", f"{path}.unit")  # fmt: skip
             return unit
-        wanted = have | (set(_TIME) if have & set(_TIME) else set())
+        wanted = have | ({*TIME, "images"} if have & set(TIME) else set())
+        wanted |= set(PER) if any(fact.key == "schedule.gamma" for fact in facts) else set()
+        wanted |= {"epochs"} if "epochs per dataset" in have else set()
         wanted |= {None, "%", "fraction"} if have & {None, "%"} and unit in ("%", "fraction") else set()
         if facts and unit not in wanted:
             names_ = ", ".join(sorted(one or "no unit" for one in wanted))
             self.fault(place, f"{facts[0].key} has {names_}; got {unit}", f"{path}.unit")
         return unit
+
+
+def _flat(node: yaml.Node) -> bool:
+    """Whether a value is a scalar or a list of scalars."""
+    items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return all(isinstance(item, yaml.ScalarNode) for item in items)
 
 
 def _finite(value: float) -> bool:
@@ -220,11 +236,10 @@ def lines(judged: list[Any]) -> Iterator[str]:
         for name in ("arithmetic", "elsewhere", "source"):
             for text in getattr(one, name):
                 yield f"{'':13}   {name if name != 'elsewhere' else 'but'}: {text}"
-    counts = {
-        outcome: sum(one.outcome == outcome for one in judged) for outcome in dict.fromkeys(o.outcome for o in judged)
-    }
-    yield f"{len(judged)} claims: " + ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) + "."
+    counts = Counter(one.outcome for one in judged)
+    listed = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+    yield f"{len(judged)} claim{'' if len(judged) == 1 else 's'}: {listed}."
     yield (
-        "Given values are held to exactly; converted and derived ones must round to the digits that the claim has "
-        "(whole numbers from 1,000 on may be rounded at their zeros, by at most 0.5 %)."
+        "Given values are held to exactly; converted and derived ones must round to the digits that the claim has, "
+        "and come within 5 % (whole numbers from 1,000 on may be rounded at their zeros, by at most 0.5 %)."
     )

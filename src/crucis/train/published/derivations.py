@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import references
-from .facts import Fact, Recipe, said
-from .quantities import readings, unit_of
+from .decaying import interval, per
+from .facts import Fact, Recipe
+from .quantities import PER, readings, unit_of
 from .scaling import EXPONENTS, pick, rate_at, rule
 
 _OTHER = {"iterations": "epochs", "epochs": "iterations"}
@@ -24,12 +25,12 @@ def derivations(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 
 def _time(recipe: Recipe, fact: Fact) -> Iterator[tuple[str, str, str]]:
     other = _OTHER.get(unit_of(fact.unit) or "")
-    batch = references.batch(recipe, fact.role)
-    if other is None or batch is None or fact.key.startswith("finetune"):
+    batch = references.batch(recipe, fact.role, fact.key)
+    if other is None or batch is None:
         return
     for value in fact.value if isinstance(fact.value, list) else [fact.value]:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            for reading in readings(value, fact.unit, other, batch, recipe)[:2]:
+            for reading in readings(value, fact.unit, other, batch, recipe.images_of(fact.key))[:2]:
                 yield fact.key, fact.reference, reading.arithmetic
 
 
@@ -44,11 +45,16 @@ def _rates(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 
 
 def _decay(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
-    gamma, every = pick(recipe, "schedule.gamma", None), pick(recipe, "schedule.decay_every", None)
-    if gamma is None or every is None or not isinstance(every.value, (int, float)):
+    gamma = pick(recipe, "schedule.gamma", None)
+    every = interval(recipe, gamma) if gamma is not None else None
+    if gamma is None or every is None:
         return
-    batch = references.batch(recipe, every.role)
-    for reading in readings(every.value, every.unit, "iterations", batch, recipe)[:1]:
-        step = gamma.value ** (1 / reading.value)
-        words = f"{said(gamma.value)} ^ (1 / {reading.value:,.2f}) = {step:.8f} a step, without stairs"
-        yield "schedule.gamma", gamma.reference, f"{reading.arithmetic}; {words}"
+    batches: list[float | None] = [references.batch(recipe, every.role, every.key)]
+    if batches == [None]:
+        batches = [fact.value for fact in recipe.of("batch_size") if isinstance(fact.value, int)]
+    found = [("", per(recipe, gamma, PER[0])) if every.value != 1 or every.unit != "epochs" else ("", None)]
+    found += [(f"at batch {batch:g}: " if len(batches) > 1 else "", per(recipe, gamma, PER[1], batch))
+              for batch in dict.fromkeys(batches)]  # fmt: skip
+    for where, reading in found:
+        if reading is not None:
+            yield "schedule.gamma", gamma.reference, f"{where}{reading.arithmetic}"

@@ -20,6 +20,8 @@ from ...errors import CrucisError, did_you_mean
 ROLES = ("paper", "cited-paper", "authors-code", "reimplementation", "derived")
 #: Sources of facts that are no publication and no code.
 BARE_SOURCES = ("arithmetic", "interpretation", "third-party")
+#: Training images of ImageNet-1k.
+IMAGENET = 1281167
 _FILE = Path(__file__).parent / "recipes.json"
 
 
@@ -77,6 +79,11 @@ class Recipe:
     def of(self, key: str) -> tuple[Fact, ...]:
         """The facts of a key."""
         return tuple(fact for fact in self.facts if fact.key == key)
+
+    def images_of(self, key: str) -> float | None:
+        """Training images of an epoch: of the data set that a key names (`finetune.total_imagenet`), else of the
+        recipe's."""
+        return IMAGENET if key.endswith("_imagenet") else self.images
 
     @property
     def keys(self) -> tuple[str, ...]:

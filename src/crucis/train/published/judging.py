@@ -3,23 +3,29 @@
 Outcomes: `right`; `wrong`; `not published` (another reference has the key, the named one does not); `unknown` (the
 primary paper leaves the key open, or no reference has it). A claim that names no reference is held against the
 highest-ranking one that has the key: paper, cited paper, authors' code, reimplementation. Given values must be met
-exactly; converted and derived ones must round to the digits that the claim has.
+exactly; converted and derived ones must round to the digits that the claim has. Where a conversion needs a batch that
+the reference does not give, the claim is `unknown`.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import did_you_mean
 from . import references
+from .decaying import per
 from .facts import Fact, Recipe, get, recipes, said, sentence, sources
 from .formulas import evaluate
-from .quantities import Reading, readings
+from .quantities import PER, Reading, readings
+from .scaling import rate_at
+from .wording import numbers, truth
 
 _WHO = {"paper": "the paper", "cited-paper": "the cited paper", "authors-code": "the authors' code",
         "reimplementation": "the reimplementation"}  # fmt: skip
+_RATES = ("lr.base", "lr.peak")
 OUTCOMES = ("right", "wrong", "not published", "unknown")
 
 
@@ -84,7 +90,7 @@ def judge(claim: Claim) -> Judgement:
     """
     recipe = get(claim.recipe)
     facts = candidates(recipe, claim.key)
-    if claim.batch is not None and claim.key in ("lr.base", "lr.peak"):
+    if claim.batch is not None and claim.key in _RATES:
         return _at_batch(claim, recipe)
     own = any(references.says(recipe, fact, claim.reference) for fact in facts) if claim.reference else False
     attributed = claim.reference in (None, "paper") or (_is_paper(claim.reference) and not own)
@@ -120,13 +126,12 @@ def candidates(recipe: Recipe, key: str) -> list[Fact]:
 
 
 def _held(claim: Claim, recipe: Recipe, held: list[Fact], others: list[Fact], reference: str) -> Judgement:
-    batch = references.batch(recipe, reference)
-    compared = [compare(claim, fact, recipe, batch) for fact in held]
+    compared = [compare(claim, fact, recipe, references.batch(recipe, reference, fact.key)) for fact in held]
     met = [one for one in compared if one.met]
     # What the claim's own unit says is the plainer correction; a value that cannot be brought there is shown as it is.
     plain = [one for one in compared if one.comparable] or compared
     plain = [one for one in plain if one.fact.role != "derived"] or plain
-    elsewhere = () if met else _matching(claim, recipe, others) + _siblings(claim, recipe)
+    elsewhere = () if met else _matching(claim, recipe, others) + _at_batches(claim, recipe) + _siblings(claim, recipe)
     best = next((one for one in met if not one.arithmetic), met[0] if met else None)
     shown = (best,) if best else tuple(plain)
     correct = tuple(dict.fromkeys(one.shown for one in shown))
@@ -136,6 +141,9 @@ def _held(claim: Claim, recipe: Recipe, held: list[Fact], others: list[Fact], re
     if best:
         text = f"{claim.says()} is what {who} has" + (f" ({best.remark})" if best.remark else "")
         return Judgement(claim, "right", text, correct, arithmetic, source)
+    if not any(one.comparable for one in compared):
+        text = f"{who} has {' or '.join(correct)}, and nothing that turns this into {claim.unit}"
+        return Judgement(claim, "unknown", text, correct, arithmetic, source, elsewhere)
     text = f"{claim.says()} is not what {who} has: {' or '.join(correct)}"
     return Judgement(claim, "wrong", text, correct, arithmetic, source, elsewhere)
 
@@ -146,11 +154,17 @@ def compare(claim: Claim, fact: Fact, recipe: Recipe, batch: float | None) -> _C
         return _numbers(claim, fact, recipe, batch)
     if isinstance(fact.value, str) and isinstance(claim.claimed, str):
         return _texts(claim.claimed, fact)
+    if isinstance(fact.value, str) and _numeric(claim.claimed):
+        return _worded(claim.claimed, fact)
     if isinstance(fact.value, list) and isinstance(claim.claimed, list):
         alike = [str(a).casefold() for a in fact.value] == [str(b).casefold() for b in claim.claimed]
         return _Comparison(fact, alike and not _numeric(fact.value), fact.says())
-    same_kind = isinstance(fact.value, bool) and isinstance(claim.claimed, bool)
-    return _Comparison(fact, same_kind and fact.value is claim.claimed, fact.says())
+    whether = truth(fact.value), truth(claim.claimed)
+    return _Comparison(fact, whether[0] is not None and whether[0] is whether[1], fact.says())
+
+
+def _number(value: Any) -> bool:
+    return _numeric(value) and not isinstance(value, list)
 
 
 def _numeric(value: Any) -> bool:
@@ -166,6 +180,12 @@ def _texts(claimed: str, fact: Fact) -> _Comparison:
     return _Comparison(fact, want == have or partly, fact.says(), remark=remark)
 
 
+def _worded(claimed: Any, fact: Fact) -> _Comparison:
+    """Numbers beside a sentence that gives them, as one of several values or as a range."""
+    remark = f"as far as it goes; the source says: {fact.value}"
+    return _Comparison(fact, claimed in numbers(fact.value), fact.says(), remark=remark)
+
+
 def _plain(text: str) -> str:
     return " ".join(re.sub(r"[^\w.*=+<>/-]+", " ", text.casefold()).split())
 
@@ -176,22 +196,29 @@ def _numbers(claim: Claim, fact: Fact, recipe: Recipe, batch: float | None) -> _
     each: list[list[Reading]] = [_readings(fact, value, claim.unit, batch, recipe) for value in values]
     if not all(each):
         return _Comparison(fact, False, fact.says(), comparable=False)
-    pairs = list(zip(each, claimed, strict=False))
-    hits = [next((one for one in found if one.met_by(number)), None) for found, number in pairs]
-    met = len(claimed) == len(values) and isinstance(claim.claimed, list) == isinstance(fact.value, list)
-    met = met and all(hit is not None for hit in hits)
-    chosen = [hit for hit in hits if hit is not None] if met else [found[0] for found in each]
+    alike = len(claimed) == len(values) and isinstance(claim.claimed, list) == isinstance(fact.value, list)
+    # Each way to count iterations is right, and a mixture of several is none of them.
+    ways = [list(way) for way in zip(*each, strict=False)] if alike else []
+    hits = (way for way in ways if all(one.met_by(number) for one, number in zip(way, claimed, strict=True)))
+    hit = next(hits, None)
+    met, chosen = hit is not None, hit or [found[0] for found in each]
     arithmetic = tuple(one.arithmetic for one in chosen if one.arithmetic)
     return _Comparison(fact, met, _shown(chosen, fact, claim.unit), arithmetic)
 
 
 def _readings(fact: Fact, value: float, unit: str | None, batch: float | None, recipe: Recipe) -> list[Reading]:
+    if unit in PER:
+        return [one for one in [per(recipe, fact, unit)] if one is not None]
     if fact.formula is None:
-        return readings(value, fact.unit, unit, batch, recipe)
+        return readings(value, fact.unit, unit, batch, recipe.images_of(fact.key))
     exact = evaluate(fact.formula)
-    found = readings(exact, fact.unit, unit, batch, recipe)
+    found = readings(exact, fact.unit, unit, batch, recipe.images_of(fact.key))
     words = f"{fact.formula.replace('**', '^').replace('*', ' x ').replace('/', ' / ')} = {said(fact.value, fact.unit)}"
-    return [Reading(one.value, one.arithmetic or words) for one in found]
+    found = [Reading(one.value, one.arithmetic or words) for one in found]
+    if fact.key.startswith("schedule.iterations_per_epoch") and not exact.is_integer():
+        whole = ((math.floor(exact), "dropped"), (math.ceil(exact), "kept"))
+        found += [Reading(number, f"{words}; {number:,} with the last partial batch {how}") for number, how in whole]
+    return found
 
 
 def _shown(chosen: list[Reading], fact: Fact, unit: str | None) -> str:
@@ -225,7 +252,7 @@ def _nowhere(claim: Claim, recipe: Recipe) -> Judgement:
 def _matching(claim: Claim, recipe: Recipe, facts: list[Fact]) -> tuple[str, ...]:
     found = []
     for fact in facts:
-        batch = references.batch(recipe, fact.role)
+        batch = references.batch(recipe, fact.role, fact.key)
         if compare(claim, fact, recipe, batch).met:
             found.append(f"this is the value of {fact.reference} ({sentence(fact)})")
     return tuple(dict.fromkeys(found))
@@ -237,16 +264,28 @@ def _siblings(claim: Claim, recipe: Recipe) -> tuple[str, ...]:
     for fact in recipe.facts:
         alike = fact.key != claim.key and fact.key.startswith(claim.key.partition("_")[0].rstrip("."))
         same_unit = fact.unit is not None or isinstance(fact.value, str)
-        if alike and same_unit and compare(claim, fact, recipe, references.batch(recipe, fact.role)).met:
+        if alike and same_unit and compare(claim, fact, recipe, references.batch(recipe, fact.role, fact.key)).met:
             found.append(f"this is the value of {fact.key} ({fact.reference})")
     for other in recipes().values():
         if other is recipe or other.dataset != recipe.dataset or not set(other.models) & set(recipe.models):
             continue
         for fact in other.of(claim.key):
-            if fact.role != "derived" and compare(claim, fact, other, references.batch(other, fact.role)).met:
+            batch = references.batch(other, fact.role, fact.key)
+            if fact.role != "derived" and compare(claim, fact, other, batch).met:
                 source = fact.source.partition(":")[0]
                 found.append(f"this is the value of {source} ({fact.role} of recipe {other.id}: {sentence(fact)})")
     return tuple(dict.fromkeys(found))
+
+
+def _at_batches(claim: Claim, recipe: Recipe) -> tuple[str, ...]:
+    """At which of the recipe's batches a claimed rate is the one that its rule gives."""
+    found = []
+    batches = [fact.value for fact in recipe.of("batch_size") if isinstance(fact.value, int)]
+    for batch in dict.fromkeys(batches) if claim.key in _RATES and _number(claim.claimed) else ():
+        rate = rate_at(recipe, batch)
+        if not isinstance(rate, str) and Reading(rate.value, "").met_by(claim.claimed):
+            found.append(f"this is the rate at batch {batch}: {rate.arithmetic}; a claim says so by batch: {batch}")
+    return tuple(found)
 
 
 def _sources(facts: list[Fact]) -> tuple[str, ...]:
@@ -254,14 +293,13 @@ def _sources(facts: list[Fact]) -> tuple[str, ...]:
 
 
 def _at_batch(claim: Claim, recipe: Recipe) -> Judgement:
-    from .scaling import rate_at
-
     assert claim.batch is not None
     found = rate_at(recipe, claim.batch, claim.reference, strict=claim.reference is not None)
     if isinstance(found, str):
-        return Judgement(claim, "not published", found)
+        none = not any(recipe.of(key) for key in _RATES)
+        return Judgement(claim, "unknown" if none else "not published", found)
     reading = Reading(found.value, found.arithmetic)
-    met = _numeric(claim.claimed) and not isinstance(claim.claimed, list) and (
+    met = _number(claim.claimed) and (
         reading.met_by(claim.claimed) if not float(claim.claimed).is_integer() else claim.claimed == found.value
     )  # fmt: skip
     shown = (f"{found.value:.6g} at batch {claim.batch}",)

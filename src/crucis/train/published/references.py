@@ -11,6 +11,9 @@ from .facts import Fact, Recipe, sources
 RANK = ("paper", "cited-paper", "authors-code", "reimplementation")
 #: Keys of one meaning that the facts spell in two ways.
 _SAME = ({"reg.label_smoothing", "loss.label_smoothing"}, {"weight_decay.applies_to", "weight_decay.excludes"})
+#: Sections of facts about other trainings than the recipe's: of its results, or of the same networks elsewhere.
+ASIDE = frozenset({"finetune", "linprobe", "r50", "torchvision", "timm", "vdv", "mae_scratch", "deit_table_says",
+                   "mixer_authors_report"})  # fmt: skip
 #: What people write -> the key that facts use.
 ALIASES = {
     "lr": "lr.base", "learning_rate": "lr.base", "base_lr": "lr.base", "peak_lr": "lr.peak", "batch": "batch_size",
@@ -79,9 +82,16 @@ def left_open(recipe: Recipe, key: str) -> bool:
     return bool(spellings(key) & set(recipe.not_reported))
 
 
-def batch(recipe: Recipe, reference: str | None) -> float | None:
-    """The batch with which a reference's iterations are counted: its own, else the only one of the recipe."""
-    facts = [fact for fact in recipe.of("batch_size") if not isinstance(fact.value, (str, list))]
+def batch(recipe: Recipe, reference: str | None, key: str = "schedule.total") -> float | None:
+    """The batch with which a reference's iterations are counted: its own, else the only one of the recipe.
+
+    A key of another training than the recipe's (`linprobe.total`) is counted with that one's batch
+    (`linprobe.batch_size`) and no other; one `_8_gpus` with eight times the batch, which is that of each.
+    """
+    section = key.partition(".")[0]
+    named = f"{section}.batch_size" if section in ASIDE else "batch_size"
+    facts = [fact for fact in recipe.of(named) if not isinstance(fact.value, (str, list))]
     own = [fact.value for fact in facts if reference and matches(fact, reference)]
     values = {float(value) for value in (own or [fact.value for fact in facts])}
-    return values.pop() if len(values) == 1 else None
+    devices = re.search(r"_(\d+)_gpus?$", key)
+    return values.pop() * int(devices[1] if devices else 1) if len(values) == 1 else None

@@ -39,5 +39,6 @@ def account(run: QRun) -> dict[str, Any]:
             "ewc_lambda": settings.ewc_lambda, "ewc_fisher": settings.ewc_fisher, "ewc_start": settings.ewc_start,
             "ewc_minibatches": settings.ewc_minibatches, "ewc_penalties": settings.ewc_penalties,
             "ewc_recomputed": settings.ewc_recomputed, "penalties": run.elastic.told, "penalised": run.penalised,
+            "limited": run.limited,
         },
     }  # fmt: skip

@@ -34,7 +34,7 @@ def learn(job: Job, ctx: Context, settings: QSettings, cadence: Cadence | None =
     """
     begun, cadence = time.perf_counter(), cadence or Cadence()
     if job.publish:
-        raise SettingsError("checkpoints", "q_learning keeps the last weights only; leave out checkpoints:")
+        raise SettingsError("at", "q_learning keeps the last weights only; leave out @at=")
     with modes(job.determinism, "fp32", job.device):
         run = QRun(job, ctx, settings, lambda: _beat(run, cadence))
         resumed = _resume(run)

@@ -3,9 +3,11 @@
 With d = r + discount (1 - end) v - Q(s, a), the loss is the mean over the batch of d^2 / 2, or of Huber's function,
 which is |d| - 1/2 where |d| > 1 (so that the error's share of the gradient is clipped to 1). v is the largest value of
 the target network at s', or with `double` the target network's value of the action that the network itself would take.
-The gradient of loss and penalty together is clipped number by number, and then as a whole to a largest norm.
+`end` is 1 where the game itself ended; where a limit of frames broke it off, what would have followed counts. The
+gradient of loss and penalty together is clipped number by number, and then as a whole to a largest norm.
 
-Source: V. Mnih et al., 2015, doi:10.1038/nature14236; double: H. van Hasselt et al., 2016, arXiv:1509.06461.
+Source: V. Mnih et al., 2015, doi:10.1038/nature14236; double: H. van Hasselt et al., 2016, arXiv:1509.06461;
+limits: F. Pardo et al., 2018, arXiv:1712.00378.
 """
 
 from __future__ import annotations

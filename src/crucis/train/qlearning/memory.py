@@ -27,8 +27,9 @@ class Memory:
     """At most `size` transitions, drawn evenly. Cost: `size` frames of memory, in bytes their pixels.
 
     Rows stand in a ring in the order of play. A row is the newest frame of an observation, the action that followed,
-    what it brought, and how many frames of its game came before (up to `stack` - 1). Where play was broken off in the
-    midst of a game, nobody saw what followed: that transition is never drawn.
+    what it brought, and how many frames of its game came before (up to `stack` - 1). Where a limit of frames broke a
+    game off, its last frame takes a row by itself, which no action followed; where play was left in the midst of a
+    game, nobody saw what followed. Neither is ever drawn as a transition.
     """
 
     def __init__(self, size: int, stack: int, frame: tuple[int, int]) -> None:
@@ -47,6 +48,11 @@ class Memory:
         self.actions[at], self.rewards[at], self.over[at] = action, reward, over
         self.cut[at] = False
         self.made += 1
+
+    def close(self, frame: np.ndarray, age: int) -> None:
+        """A limit of frames broke the game off: what was seen last, after as many agent steps."""
+        self.add(frame, age, 0, 0.0, False)
+        self.cut[(self.made - 1) % self.rows] = True
 
     def leave(self) -> None:
         """Play is broken off: the next row is of another game, and does not follow this one."""

@@ -33,8 +33,8 @@ class QRun:
 
     Attributes:
         turn: place in the order of games; step: agent steps of this turn; steps, updates, copies: agent steps, updates
-            and copies to the target network in all; penalised: updates with a penalty in the loss; rows: evaluations,
-            one per game and moment.
+            and copies to the target network in all; penalised: updates with a penalty in the loss; limited: games that
+            a limit of frames broke off; rows: evaluations, one per game and moment.
     """
 
     def __init__(self, job: Job, ctx: Context, settings: QSettings, tick: Callable[[], None] = lambda: None) -> None:
@@ -56,7 +56,7 @@ class QRun:
         )
         self.elastic = Elastic(self.net, settings)
         self.draws = {name: rng(*job.streams, "q_learning", name) for name in ("act", "replay", "fisher")}
-        self.turn = self.step = self.steps = self.updates = self.copies = self.penalised = 0
+        self.turn = self.step = self.steps = self.updates = self.copies = self.penalised = self.limited = 0
         self.rows: list[dict[str, Any]] = []
         self.losses: list[float] = []
         self.memories: dict[str, Memory] = {}
@@ -102,7 +102,11 @@ class QRun:
         action = choose(self.net, player.seen, epsilon, self.draws["act"], player.actions, self.job.device)
         points, over = player.step(action)
         reward = float(np.sign(points[0])) if settings.clip_rewards else float(points[0])
-        self.memories[self.game].add(frame, age, int(action[0]), reward, bool(over[0]))
+        memory, limited = self.memories[self.game], bool(player.limited[0])
+        memory.add(frame, age, int(action[0]), reward, bool(over[0]) and not limited)
+        if limited and player.ends is not None:
+            memory.close(player.ends[0], age + 1)
+            self.limited += 1
         self.step, self.steps = self.step + 1, self.steps + 1
         learning = self.step - settings.learn_after
         updated = learning > 0 and learning % settings.period == 0
@@ -198,9 +202,9 @@ class QRun:
         tensors["seen"] = torch.from_numpy(self.player.seen.copy())
         plain = {
             "identity": self.identity, "turn": self.turn, "step": self.step, "steps": self.steps,
-            "updates": self.updates, "copies": self.copies, "penalised": self.penalised, "rows": self.rows,
-            "losses": self.losses, "scalars": scalars, "memories": list(self.memories), "elastic": held,
-            "player": self.player.state(),
+            "updates": self.updates, "copies": self.copies, "penalised": self.penalised, "limited": self.limited,
+            "rows": self.rows, "losses": self.losses, "scalars": scalars, "memories": list(self.memories),
+            "elastic": held, "player": self.player.state(),
             "draws": {name: packed(draw) for name, draw in self.draws.items()},
         }  # fmt: skip
         return tensors, plain
@@ -212,7 +216,7 @@ class QRun:
                 for name, value in named(prefix, net):
                     value.copy_(tensors[name])
         take_optimiser_state(self.optimiser, self.net.parameters(), tensors, plain["scalars"])
-        for name in ("turn", "step", "steps", "updates", "copies", "penalised"):
+        for name in ("turn", "step", "steps", "updates", "copies", "penalised", "limited"):
             setattr(self, name, plain[name])
         self.rows, self.losses = [dict(row) for row in plain["rows"]], list(plain["losses"])
         self.memories = {}

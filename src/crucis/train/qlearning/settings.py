@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...data.arcade import emulators
 from ...data.arcade.boards import NAMES
 from ...data.arcade.player import ATARI
+from ...errors import did_you_mean
 from ...lengths import Length
 from ..settings import Choice, SettingsError, choice, whole
 
@@ -84,7 +86,7 @@ def resolve(given: Mapping[str, Any]) -> QSettings:
         lr=_real(given, "lr", 0.0, above=True), lr_max=_maybe(given, "lr_max"),
         optimiser=choice(given["optimiser"], "optimiser"), clip_value=_maybe(given, "clip_value"),
         clip=_maybe(given, "clip"), loss=_one_of(given, "loss", LOSSES), double=_flag(given, "double"),
-        discount=_real(given, "discount", 0.0, most=1.0), replay=whole(given, "replay"),
+        discount=_real(given, "discount", 0.0, most=1.0), replay=whole(given, "replay", 2),
         period=whole(given, "period"), target_every=whole(given, "target_every"),
         learn_after=whole(given, "learn_after"), epsilon=_epsilon(given["epsilon"]),
         action_repeat=whole(given, "action_repeat"), clip_rewards=_flag(given, "clip_rewards"),
@@ -103,27 +105,54 @@ def resolve(given: Mapping[str, Any]) -> QSettings:
     return settings
 
 
-def contradictions(given: Mapping[str, Any], data: str | None, view: Any) -> tuple[SettingsError, ...]:
-    """What a training could never begin with, known before anything runs: a value, a game, or a data set of others.
+class Unchecked(SettingsError):
+    """What cannot be known on this machine before it runs; it stops nothing."""
+
+
+def contradictions(
+    given: Mapping[str, Any], data: str | None, view: Any, shown: Sequence[str] = ()
+) -> tuple[SettingsError, ...]:
+    """What a training could never begin with, known before anything runs: a value, games, or a data set of others.
 
     Args:
         given: complete parameters.
         data: name of the data set, None for one that is the user's own; view: of it, as written.
+        shown: games of the data set `atari`, where they are written.
     """
     try:
         settings = resolve(given)
     except SettingsError as error:
         return (error,)
-    for name in dict.fromkeys(settings.games):
-        atari = name.startswith(ATARI)
-        if not atari and name not in NAMES:
-            return (SettingsError("games", f"no game '{name}'; there are {', '.join(NAMES)}, and atari/NAME for "
-                                           "Atari"),)  # fmt: skip
-        wanted = "atari" if atari else "games"
+    played = list(dict.fromkeys(settings.games))
+    atari = emulators.names()
+    places = {name: f"games[{settings.games.index(name)}]" for name in played}
+    wrong = [SettingsError(places[name], text) for name in played if (text := _unknown(name, atari))]
+    wrong += [SettingsError("data", text) for name in shown if (text := _unknown(f"{ATARI}{name}", atari))]
+    if wrong:
+        return tuple(wrong)
+    for name in played:
+        wanted = "atari" if name.startswith(ATARI) else "games"
         if data is not None and data != wanted:
             return (SettingsError("games", f"{name} is seen through another data set than {data}; write data: "
                                            f"{wanted}"),)  # fmt: skip
-    return (SettingsError("view", VIEWLESS),) if view else ()
+    needless = (SettingsError("view", VIEWLESS),) if view else ()
+    blind = [name for name in played if name.startswith(ATARI)] if atari is None else []
+    if blind:
+        text = f"whether the emulator has {', '.join(blind)} cannot be checked: no ale-py here; {emulators.INSTALL}"
+        return (Unchecked("games", text), *needless)
+    return needless
+
+
+def _unknown(name: str, atari: tuple[str, ...] | None) -> str | None:
+    """Why there is no such game, in a sentence; None if there is, or nobody knows."""
+    known = [*NAMES, *(ATARI + other for other in atari or ())]
+    if name in known or (name.startswith(ATARI) and atari is None):
+        return None
+    asked = f" Did you mean '{ATARI}{name}'?" if ATARI + name in known else did_you_mean(name, known)
+    which = f"no game '{name}'; there are {', '.join(NAMES)}, and atari/NAME for Atari"
+    if name.startswith(ATARI):
+        which = f"the emulator has no game '{name}'"
+    return f"{which}.{asked}" if asked else which
 
 
 def _steps(given: Mapping[str, Any], name: str) -> int:
@@ -134,7 +163,9 @@ def _steps(given: Mapping[str, Any], name: str) -> int:
     if length.unit != "steps":
         raise SettingsError(name, f"games have no epochs; write optimiser steps of each game, such as 5000 steps, "
                                   f"instead of {given[name]}")  # fmt: skip
-    return max(1, length.steps(1))
+    if length.steps(1) < 1:
+        raise SettingsError(name, f"expected at least 1 optimiser step, got {given[name]}")
+    return length.steps(1)
 
 
 def _epsilon(value: Any) -> tuple[float, float, int]:
