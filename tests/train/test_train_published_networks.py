@@ -10,7 +10,7 @@ from crucis import shelf
 from crucis.train import recipes
 from crucis.train.published import facts, networks
 from crucis.train.published.audit import Training, audit, verdict
-from crucis.train.settings import resolve
+from crucis.train.settings import SettingsError, resolve
 
 
 def net(leaf: str, **params: Any) -> dict[str, Any]:
@@ -46,6 +46,13 @@ def test_a_network_is_known_by_its_name(one: dict[str, Any], recipe: str, fits: 
 def test_every_alias_is_a_network_of_a_recipe() -> None:
     models = {model for name in facts.names() for model in facts.get(name).models}
     assert {alias for aliases in networks._ALIASES.values() for alias in aliases} <= models
+
+
+def test_who_asks_for_a_network_is_told_its_recipes() -> None:
+    with pytest.raises(SettingsError, match=r"resnet-cifar trains it\.$"):
+        recipes.translated("resnet20")
+    with pytest.raises(SettingsError, match=r"resnet-imagenet and resnet-imagenet-torch and simclr-r50 train it\.$"):
+        recipes.translated("resnet50")
 
 
 def test_every_network_of_the_shelf_has_a_name() -> None:
