@@ -95,13 +95,13 @@ def test_the_audit_of_a_plan(tmp_path, capsys, monkeypatch):
     assert main(["recipes", "audit", path, "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["ran"] is False
-    assert {line["key"] for line in found["lines"] if line["outcome"] == "adapted"} == {"dataset"}
+    assert {line["key"] for line in found["lines"] if line["outcome"] == "adapted"} == {"dataset", "network"}
     assert main(["recipes", "audit", path, "--set", "stages.model.lr=0.2", "--recipe", "resnet-cifar@he2016"]) == 0
     assert "lr.base" in capsys.readouterr().out
     assert main(["recipes", "audit", path, "--recipe", "wrn-28-10-cifar"]) == 1  # the reason was for another recipe
     assert "deviates from the recipe in" in capsys.readouterr().out
     assert main(["recipes", "audit", str(study(tmp_path, "resnet-cifar, lr: 0.2"))]) == 1
-    assert "deviates from the recipe in dataset, lr.base, lr at every step" in capsys.readouterr().out
+    assert "deviates from the recipe in dataset, network, lr.base, lr at every step" in capsys.readouterr().out
     assert main(["recipes", "audit", str(study(tmp_path, "sgd-cosine"))]) == 2
     assert "names a published recipe" in capsys.readouterr().err
 

@@ -180,7 +180,11 @@ def _print_plan(
         for node in nodes:
             print(f"  {node.key[:12]}  {'cached' if node.key in hits else 'run   '}  {node.label}"
                   + ("" if node.key in hits else f": {why.reason(node)}"))  # fmt: skip
-    known = f"about {duration(forecast.wall_s)} of wall time" if forecast.total_s else "no like step was run here yet"
+    known = (
+        f"about {duration(forecast.wall_s)} of wall time"
+        if forecast.total_s
+        else "no like step of this plan was run yet"
+    )
     unknown = (
         f"; {forecast.unknown} steps without a prediction (crucis plan --pilot times them)" if forecast.unknown else ""
     )

@@ -125,7 +125,8 @@ def audit_record(store: Store, record: Record, name: str | None = None) -> list[
         made = recipes.translated(chosen)
         if made is not None:
             because = one.because if _same(chosen, one.recipe) else ""
-            lines = tuple(audit(made, Training(settings, ran, one.data, because or None)))
+            training = Training(settings, ran, one.data, because or None, record.spec.get("net"))
+            lines = tuple(audit(made, training))
             found.setdefault((chosen, lines), []).append(one)
     if not found:
         raise CrucisError(_nothing(record.key[:12], [name] if name else list(house)))
@@ -159,6 +160,7 @@ def _training(session: Session, node: Node, record: Record | None, chosen: str) 
         ran,
         dataset(node),
         reason(session.study, node) if _same(chosen, str(node.bound.params.get("recipe") or "")) else None,
+        node.spec.get("net"),
     )
 
 

@@ -58,9 +58,9 @@ def translated(name: str) -> Translation | None:
     if bare in house_names() and not reference:
         return None
     if bare not in facts.names():
-        raise SettingsError(
-            "recipe", f"no recipe '{bare}'; there are {', '.join(names())}.{did_you_mean(bare, names())}"
-        )
+        trains = [one for one in facts.names() if bare in facts.get(one).models]
+        near = f" {' and '.join(trains)} train{'s' * (len(trains) == 1)} it." if trains else did_you_mean(bare, names())
+        raise SettingsError("recipe", f"no recipe '{bare}'; there are {', '.join(names())}.{near}")
     recipe = facts.get(bare)
     if reference and reference not in known(recipe):
         raise SettingsError("recipe", f"{bare} has no reference '{reference}'.{did_you_mean(reference, known(recipe))} "

@@ -20,7 +20,7 @@ from ... import shelf
 from ...lengths import Length
 from .. import refit
 from ..settings import Choice, Settings, resolve
-from . import audit_objective, games
+from . import audit_objective, games, networks
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
@@ -58,13 +58,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Training:
-    """A training as it ran or will run: its settings, the notes of its record (None before), its data set's name, and
-    the reason that the study gives for deviating."""
+    """A training as it ran or will run: its settings, the notes of its record (None before), its data set's name, the
+    reason that the study gives for deviating, and its network (`leaf`, `params`)."""
 
     settings: Settings
     ran: Mapping[str, Any] | None = None
     dataset: str = ""
     because: str | None = None
+    network: Mapping[str, Any] | None = None
 
 
 def audit(made: Translation, training: Training) -> list[Line]:
@@ -108,6 +109,8 @@ class _Audit:
             yield from self._beyond()
             return
         yield self._dataset()
+        if self.training.network is not None:
+            yield self._network(self.training.network)
         if "optimiser" in self.made.params:
             yield from self._optimiser()
         elif "optimiser" in self.made.open:
@@ -198,6 +201,15 @@ class _Audit:
         if name in [part.strip() for part in wanted.split(",")]:
             return Line("dataset", wanted, name, "exact", f"{self.ours.n_train:,} training images")
         return self._other("dataset", wanted, name, "")
+
+    def _network(self, net: Mapping[str, Any]) -> Line:
+        models = self.made.recipe.models
+        wanted, used = ", ".join(models), next(iter(networks.named(net)), str(net.get("leaf", "-")))
+        fits = networks.known(net, models, "cifar" in self.made.recipe.dataset)
+        if fits is None:
+            return Line("network", wanted, used, "unknown", "its name does not tell whether it is the published one")
+        return Line("network", wanted, used, "exact", "by its name") if fits else self._other(
+            "network", wanted, used, "")  # fmt: skip
 
     def _games(self) -> Line:
         """The games of a recipe that plays them: their number and console are facts, their names are not."""
