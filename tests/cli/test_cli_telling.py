@@ -53,6 +53,8 @@ def test_a_run_says_what_happens_in_its_trainings(lab, monkeypatch):
     assert f"reaction: model lower_lr seed 42 {went_back}" in heard
     assert any(line.startswith("warn: ") and "did not reach me@example.org: " in line for line in heard)
     assert any(line.startswith("warn: ") and "no rule on it will hold" in line for line in heard)
+    page = lab.page("told")
+    assert "how trainings of model reacted" in page and "1 of 2 trainings reacted" in page and "back to 2" in page
     assert "diverged: model stop seed 42" in lab("status").out and "not finite (step 3)" in lab("status").out
 
 

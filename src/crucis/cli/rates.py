@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def lr(a: argparse.Namespace) -> int:
         print("\n".join(_lines(tested)))
     for key in outcome.failed[:5]:
         explain_failure(session, key)
+    if outcome.stopped:
+        print("Stopped. What is finished is kept; the same command goes on.", file=sys.stderr)
+        return int(outcome.exit_code)
     found = any(one.records for one in tested)
     if out is not None and (found or not outcome.exit_code):
         _draw(tested, out)

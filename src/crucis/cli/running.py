@@ -93,7 +93,7 @@ def _run(
 
         with Trackers(targets, session, models=a.track_models) as trackers:
             code = _carry_out(a, session, stages, cells, trackers, started, options)
-        tracking.say(trackers.reports, session, a.study)
+        tracking.say(trackers.reports, session, a.study + options_text(a))
         return code
     return _carry_out(a, session, stages, cells, None, started, options)
 

@@ -23,7 +23,7 @@ def wanted(a: argparse.Namespace, session: Session) -> list[Target]:
 def track(a: argparse.Namespace) -> int:
     """Write what the store holds of a study to trackers; what is there already stays."""
     from ..study.tracking import Trackers
-    from .running import opened
+    from .running import opened, options_text
 
     session = opened(a)
     targets = parse(a.to, session.study.folder, "--to")
@@ -32,11 +32,14 @@ def track(a: argparse.Namespace) -> int:
     with Trackers(targets, session, models=a.models, live=False) as trackers:
         trackers.planned(session.plan)
         trackers.page(session.report_folder)
-    return say(trackers.reports, session, a.study)
+    return say(trackers.reports, session, a.study + options_text(a))
 
 
 def say(reports: Sequence[Report], session: Session, study: str) -> int:
-    """One line per tracker: what is in it and how to look, or what went wrong. Returns 1 if anything did."""
+    """One line per tracker: what is in it and how to look, or what went wrong. Returns 1 if anything did.
+
+    study: as a command names it, with the options that belong to it.
+    """
     for report in reports:
         name = report.target.tracker
         if report.trouble:

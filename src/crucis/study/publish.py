@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ..report import content as c
-from . import account, auditing, checklist, profiles, registry, reviewing
+from . import account, auditing, checklist, profiles, reacted, registry, reviewing
 from .confounding import foreseen
 from .gates.page import shown
 from .modelled import prediction
@@ -48,7 +48,7 @@ def page_of(session: Session, conclusion: Conclusion) -> c.Page:
         analyses=tuple(_analysis(session, result, after) for result in results.values()),
         stages=(
             *filter(None, (stage_table(readings, name, _what(readings.plan, name)) for name in study.stages)),
-            *profiles.tables(readings),
+            *reacted.tables(readings), *profiles.tables(readings),
         ),
         audits=auditing.pages(session), limits=_limits(session, conclusion),
         sources=_sources(readings), environment=account.environment(readings),

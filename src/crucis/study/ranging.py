@@ -143,5 +143,5 @@ def _tested(label: str, nodes: list[Any], readings: Readings) -> Tested:
         if record is not None and record.outcome == "ok":
             records[seed] = record
         else:
-            lost[seed] = f"{readings.state(node)}: {readings.why(node)}"
+            lost[seed] = ": ".join(filter(None, (readings.state(node), readings.why(node))))
     return Tested(label, rates.advice(list(records.values())) if records else None, records, lost)
