@@ -68,13 +68,19 @@ def test_what_cannot_be_asked(lab):
 
 
 def test_no_answer_is_no_success(lab):
+    lab.write("study: rates\nseeds: 1\nstages: {model: {train: supervised, net: mlp, data: digits, for: 1 epochs}}\n")
+    answer = lab("lr", *QUICK, "--start", "1000", "--end", "10000")
+    assert answer.code == 3 and "seed 42: refused: " in answer.out, answer.all
+
+
+def test_another_protocol_is_told_before_anything_runs(lab):
     lab.write("""\
 study: rates
 seeds: 1
 stages: {encoder: {train: mae, net: {vit: {width: 8, depth: 1, heads: 1, patch: 4}}, data: digits, for: 1 epochs}}
 """)
-    answer = lab("lr", *QUICK)
-    assert answer.code == 3 and "seed 42: refused: rates are tried with" in answer.out, answer.all
+    answer = lab("lr", *QUICK, "--stage", "encoder")
+    assert answer.code == 2 and "--stage encoder: it has a protocol of its own" in answer.err, answer.all
 
 
 def test_a_profile_is_said_shown_and_no_part_of_the_key(lab):

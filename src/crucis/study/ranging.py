@@ -20,7 +20,7 @@ from .load import study_from_text
 from .pictures import cell_label
 from .readings import Readings
 from .session import PRELOAD, Session
-from .spec import Distribution, Stage, Study
+from .spec import Distribution, LeafRef, Stage, Study
 
 STAGE, MODEL = "lr-range", "lr-range-of-trial"
 #: Sections that a range test has no use for.
@@ -77,17 +77,21 @@ def _chosen(study: Study, stage: str | None) -> str:
     if stage is not None and stage not in study.stages:
         raise CrucisError(f"--stage {stage}: no such stage.{did_you_mean(stage, study.stages)}")
     if stage is not None and stage not in trains:
-        what = "starts from a trained network" if study.stages[stage].verb == "train" else "does not train"
-        raise CrucisError(f"--stage {stage}: it {what}; a range test begins with an untrained one: {_list(trains)}")
+        one = study.stages[stage]
+        what = "does not train" if one.verb != "train" else "starts from a trained network" if one.of else (
+            "has a protocol of its own")  # fmt: skip
+        wanted = "a range test begins with an untrained network, which it trains by the protocol supervised"
+        raise CrucisError(f"--stage {stage}: it {what}; {wanted}: {_list(trains)}")
     if stage is None and len(trains) != 1:
         raise CrucisError(f"which stage? Write --stage NAME: {_list(trains)}")
     return stage or trains[0]
 
 
 def _trains(stage: Stage) -> bool:
-    """Whether a stage begins with an untrained network."""
+    """Whether a stage begins with an untrained network, and by no protocol that is known to be another one."""
     body = stage.trial or stage
-    return body.verb == "train" and not body.of
+    other = isinstance(body.leaf, LeafRef) and not body.leaf.own and body.leaf.name != "supervised"
+    return body.verb == "train" and not body.of and not other
 
 
 def _list(names: list[str]) -> str:
