@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..data.view import view_size
 from ..engine.store import Store
@@ -117,6 +118,7 @@ def audit_record(store: Store, record: Record, name: str | None = None) -> list[
     if ran is None:
         raise CrucisError(f"the record {record.key[:12]} has no notes of what ran; train it again")
     settings = resolve(completed(record.spec["kind"], record.spec["params"]), int(ran["n_train"]))
+    begins = _begins(record.spec.get("inputs"))
     found: dict[tuple[str, tuple[Line, ...]], list[Asked]] = {}
     known = askers(store, record.key)
     house = dict.fromkeys(one.recipe for one in known if recipes.translated(one.recipe) is None)
@@ -125,7 +127,7 @@ def audit_record(store: Store, record: Record, name: str | None = None) -> list[
         made = recipes.translated(chosen)
         if made is not None:
             because = one.because if _same(chosen, one.recipe) else ""
-            training = Training(settings, ran, one.data, because or None, record.spec.get("net"))
+            training = Training(settings, ran, one.data, because or None, begins, record.spec.get("net"))
             lines = tuple(audit(made, training))
             found.setdefault((chosen, lines), []).append(one)
     if not found:
@@ -160,8 +162,14 @@ def _training(session: Session, node: Node, record: Record | None, chosen: str) 
         ran,
         dataset(node),
         reason(session.study, node) if _same(chosen, str(node.bound.params.get("recipe") or "")) else None,
+        _begins(node.inputs),
         node.spec.get("net"),
     )
+
+
+def _begins(inputs: Mapping[str, Any] | None) -> str:
+    """The key of the record whose weights a training begins with, or nothing."""
+    return str((inputs or {}).get("of") or (inputs or {}).get("initial") or "")
 
 
 def _planned(node: Node) -> int:

@@ -20,7 +20,7 @@ from ... import shelf
 from ...lengths import Length
 from .. import refit
 from ..settings import Choice, Settings, resolve
-from . import audit_objective, games, networks
+from . import audit_augment, audit_objective, games, networks
 from .facts import Fact, said, sentence
 from .optimisation import COUPLING
 from .rates import Rates
@@ -33,12 +33,16 @@ OPTIONS = (("optimizer.momentum", "momentum"), ("optimizer.nesterov", "nesterov"
            ("optimizer.alpha", "smoothing"), ("optimizer.dampening", "dampening"), ("optimizer.momentum_form", "form"),
            ("optimizer.trust_coefficient", "trust_coefficient"))  # fmt: skip
 SCHEDULE = (("schedule.gamma", "gamma"), ("schedule.gamma", "factor"), ("schedule.milestones", "at"),
-            ("schedule.min_lr", "floor"), ("schedule.decay_every", "every"),
+            ("schedule.min_lr", "floor"), ("schedule.number_of_decreases", "floor"), ("schedule.decay_every", "every"),
             ("schedule.staircase", "stairs"))  # fmt: skip
 WARMUP = (("schedule.warmup_start_lr", "warmup_from"), ("schedule.warmup_start_factor", "warmup_from"),
           ("schedule.warmup_kind", "warmup_from"), ("schedule.warmup_kind", "warmup_shape"),
           ("schedule.cosine_starts_after_warmup", "warmup_joins"),
           ("schedule.step_granularity", "rate_every"), ("schedule.rate_lag", "rate_every"))  # fmt: skip
+#: Data sets that are a user's own files, under any name.
+FILES = ("image_folder", "npz", "parquet")
+#: A training on at least this share of a data set's images is one on that data set, with some held out.
+HELD_OUT = 0.8
 DECAYS = {"all": "all parameters decay", "weights": "weights of two dimensions and more decay",
           "all_but_norm": "all but normalising layers decay",
           "conv": "weights of dense layers and of convolutions that are not depthwise decay"}  # fmt: skip
@@ -59,12 +63,14 @@ class Line:
 @dataclass(frozen=True)
 class Training:
     """A training as it ran or will run: its settings, the notes of its record (None before), its data set's name, the
-    reason that the study gives for deviating, and its network (`leaf`, `params`)."""
+    reason that the study gives for deviating, the key of the record whose weights it begins with, and its network
+    (`leaf`, `params`)."""
 
     settings: Settings
     ran: Mapping[str, Any] | None = None
     dataset: str = ""
     because: str | None = None
+    begins: str = ""
     network: Mapping[str, Any] | None = None
 
 
@@ -114,7 +120,8 @@ class _Audit:
         if "optimiser" in self.made.params:
             yield from self._optimiser()
         elif "optimiser" in self.made.open:
-            yield self._line("optimizer.name", "optimiser", None, self._name())
+            chosen = audit_augment.shown({"name": self._name(), **self.ours.optimiser.params})
+            yield self._line("optimizer.name", "optimiser", None, chosen)
         yield self._line("batch_size", "batch", self.made.params.get("batch"), self.ran.get("batch", self.ours.batch))
         yield self._line("lr.base", "lr", self.theirs.lr, self.ours.lr)
         yield from self._decay()
@@ -127,9 +134,12 @@ class _Audit:
             if name.startswith("ema_") and getattr(self.theirs, name) == getattr(self.ours, name) in (False, 1):
                 continue
             yield from self._extra(key, name, getattr(self.theirs, name), self.ran.get(name, getattr(self.ours, name)))
+        used = self.ran.get("precision", self.ours.precision)
         if "precision" in self.made.params:
-            used = self.ran.get("precision", self.ours.precision)
             yield self._line("precision", "precision", self.theirs.precision, used)
+        elif used != self.theirs.precision:
+            yield self._silent("precision", self.theirs.precision, used)
+        yield from self._start()
         yield from self._augment() if self.made.protocol == "supervised" else self._objective()
         yield from self._beyond()
 
@@ -161,6 +171,25 @@ class _Audit:
         if reason:
             return Line(key, published, ours, "adapted", f"{text}; {reason}".removeprefix("; "), source)
         return Line(key, published, ours, "deviates", text or "the study gives no reason (because:)", source)
+
+    def _silent(self, key: str, theirs: Any, ours: Any, *, whole: bool = False) -> Line:
+        """What no source speaks of, at another value than here by the recipe: a part that the recipe leaves out
+        deviates; another value of a part that it has is unknown, and so is all of what is open as a `whole`."""
+        if (theirs in (None, 0, False) or str(theirs).startswith("0 ")) and not whole:
+            return self._other(key, "none", said(ours), "", "not in the recipe")
+        here = "the default" if theirs is None else said(theirs)
+        why = f"no source that is followed says it; {here} as the recipe is trained here"
+        return Line(key, "not reported", said(ours), "unknown", why)
+
+    def _start(self) -> Iterator[Line]:
+        """Weights that are not drawn, and batches that are computed in chunks."""
+        if self.training.begins:
+            used = f"begins with the weights of {self.training.begins[:12]}"
+            yield self._other("initialisation", "drawn", used, "", "not in the recipe")
+        chunks = self.ran.get("chunks", self.ours.accumulate)
+        if chunks > 1:
+            yield Line("batch in chunks", "not reported", f"{chunks} of {self.ours.batch // chunks}", "unknown",
+                       "no source that is followed says it; layers that normalise a batch see its chunks")  # fmt: skip
 
     def _fact(self, key: str, name: str) -> Fact | None:
         rests = self.made.facts.get(name, [])
@@ -198,9 +227,17 @@ class _Audit:
         name, wanted = self.training.dataset, self.made.recipe.dataset
         if not name:
             return Line("dataset", wanted, "-", "unknown", "the record knows its data by content, not by name")
-        if name in [part.strip() for part in wanted.split(",")]:
-            return Line("dataset", wanted, name, "exact", f"{self.ours.n_train:,} training images")
-        return self._other("dataset", wanted, name, "")
+        images, own = self.made.recipe.images, name in FILES
+        count = f"{self.ours.n_train:,} training images"
+        if images and self.ours.n_train != images:
+            count = f"{self.ours.n_train:,} of {int(images):,} training images"
+        if not own and name not in [part.strip() for part in wanted.split(",")]:
+            return self._other("dataset", wanted, name, "")
+        if images and not HELD_OUT * images <= self.ours.n_train <= images:
+            return self._other("dataset", wanted, f"{name}, {count}", "")
+        if own:
+            return Line("dataset", wanted, name, "unknown", f"the study's own files; {count}")
+        return Line("dataset", wanted, name, "exact", count)
 
     def _network(self, net: Mapping[str, Any]) -> Line:
         models = self.made.recipe.models
@@ -229,16 +266,23 @@ class _Audit:
         name = self._name()
         yield self._line("optimizer.name", "optimiser", self.theirs.optimiser.name, name)
         used = dict(ours)
-        used.update((option, group[option]) for _, option in OPTIONS if option in group and option in ours)
-        if "alpha" in group and "smoothing" in ours:
-            used["smoothing"] = group["alpha"]
+        used.update((option, group[option]) for option in ours if option in group)
+        for here, there in (("smoothing", "alpha"), ("centred", "centered")):
+            if there in group and here in ours:
+                used[here] = group[there]
         if "betas" in group and "beta1" in ours:
             used["beta1"], used["beta2"] = group["betas"]
+        told = {"beta1", "beta2"} if self.made.fact("optimizer.betas") else set()
         for key, option in OPTIONS:
             fact = self.made.fact(key)
             absent = 0.0 if option == "dampening" else "none"
             if option in theirs and (fact or left_open(self.made.recipe, key) or option == "nesterov"):
                 yield self._line(key, f"optimiser.{option}", theirs[option], used.get(option, absent), fact=fact)
+                told.add(option)
+        for option in sorted(used.keys() & theirs.keys() - told) if name == self.theirs.optimiser.name else ():
+            if used[option] != theirs[option]:
+                key = next((key for key, one in OPTIONS if one == option), f"optimizer.{option}")
+                yield self._silent(key, theirs[option], used[option])
         betas = self.made.fact("optimizer.betas")
         if betas and "beta1" in theirs:
             both = [[one.get("beta1"), one.get("beta2")] for one in (theirs, used)]
@@ -302,12 +346,18 @@ class _Audit:
             theirs = {}  # said among the missing parts
         else:
             yield self._line("schedule.kind", "schedule", self.theirs.schedule.name, self.ours.schedule.name)
+        told: set[str] = set()
         for key, option in SCHEDULE:
             fact = self.made.fact(key)
             if fact and option in theirs:
+                told.add(option)
                 timed = option in ("floor", *refit.TIMES.values())
                 yield self._line(key, "schedule" if timed else "", theirs[option], ours.get(option, "none"),
                                  fact=fact)  # fmt: skip
+        same = self.ours.schedule.name == self.theirs.schedule.name
+        for option in [name for name in theirs if same and name not in told and theirs[name] != ours.get(name)]:
+            judged = _follows_scores(self.theirs.schedule) and option != "floor"
+            yield self._silent(f"schedule.{option}", theirs[option], ours.get(option), whole=judged)
         if "length" in self.made.params:
             yield self._total()
         elif "length" in self.made.open:
@@ -316,11 +366,13 @@ class _Audit:
         if self.made.fact("schedule.warmup") or self.ours.warmup_steps:
             yield self._line("schedule.warmup", "warmup", f"{self.theirs.warmup_steps:,} updates",
                              f"{self.ours.warmup_steps:,} updates")  # fmt: skip
+        said_once = set[str]()
         for key, name in WARMUP:
             both = _grain(key, getattr(self.theirs, name)), _grain(key, getattr(self.ours, name))
             if name in self.made.params and (self.made.fact(key) or name in self.made.assumed):
                 yield self._line(key, name, *both)
-            elif both[0] != both[1] and name not in self.made.params:
+            elif both[0] != both[1] and name not in self.made.params and (name != "warmup_from" or not said_once):
+                said_once.add(name)
                 yield self._other(key, "not in the recipe", said(both[1]), "")
 
     def _passed(self, updates: int) -> str:
@@ -378,17 +430,18 @@ class _Audit:
 
     def _augment(self) -> Iterator[Line]:
         planned = [{"name": one.name, **_full(one, "augment")} for one in self.ours.augment]
-        used = {str(one["name"]): one for one in self.ran.get("augment", planned)}
+        steps = self.ran.get("augment", planned)
+        used = {str(one["name"]): one for one in steps}
         given = self.theirs.augment if "augment" in self.made.params else ()
         theirs = {one.name: _full(one, "augment") for one in given}
         facts = {fact.key: fact for fact in self.made.facts.get("augment", [])}
-        parts = {key: _part(key, theirs) for key in facts}
+        parts = {key: audit_augment.part(key, theirs) for key in facts}
         # Steps that stand behind one fact together: "as fb.resnet.torch".
         parts |= {f"augment {name}": (name, ()) for name in set(theirs) - {step for step, _ in parts.values()}}
         for key, (step, options) in parts.items():
             fact = facts.get(key) or facts["aug.policy"]
             # Several values of one key become one text, so that they are equal together or not at all.
-            wanted, mine = (_chosen(one, options, theirs[step]) for one in (theirs[step], used.get(step)))
+            wanted, mine = (audit_augment.chosen(one, options, theirs[step]) for one in (theirs[step], used.get(step)))
             line = self._line(key, "", wanted, mine, fact=fact)
             outcome, text = line.outcome, line.text
             if outcome == "exact" and step in ("resized_crop", "scaled_crop") and key == "aug.crop":
@@ -397,56 +450,32 @@ class _Audit:
         more = sorted(set(used) - set(theirs))
         for fact in self.made.undecided.get("augment", []):
             why = f"{self.made.open['augment']}; the study chose it"
-            yield Line(fact.key, fact.says(), ", ".join(more) or "nothing", "unknown", why, sentence(fact))
+            listed = "; ".join(audit_augment.shown(one) for one in steps if one["name"] in more)
+            yield Line(fact.key, fact.says(), listed or "nothing", "unknown", why, sentence(fact))
         for name in more if "augment" not in self.made.open else ():
             yield self._other(f"augment {name}", "none", said(name), "", "not in the recipe")
+        # As written: the notes of a step have what its defaults became, which the recipe's own do not say.
+        written = {str(one["name"]): one for one in planned}
+        for key, wanted, mine in audit_augment.silent(parts, theirs, written):
+            yield self._silent(key, wanted, mine)
+        names = [one.name for one in given], [str(one["name"]) for one in steps]
+        for name, once, often in audit_augment.repeated(*names):
+            yield self._other(f"augment {name}", f"{once} in a row of steps", f"{often}", "", "not in the recipe")
+        if order := audit_augment.orders(*names):
+            yield Line("augment order", "not reported", order[1], "unknown",
+                       f"no source that is followed says it; {order[0]} as the recipe is trained here")  # fmt: skip
         yield from self._extra("aug.repeated", "repeats", self.theirs.repeats, self._repeats())
 
     def _objective(self) -> Iterator[Line]:
         for key, name, theirs, ours, fact in audit_objective.values(self.made, self.ours.params, self.ran):
             yield self._line(key, name, theirs, ours, fact=fact)
+        for name, theirs, ours in audit_objective.silent(self.made, self.ours.params, self.ran):
+            yield self._silent(name, theirs, ours, whole=not name.startswith(audit_objective.VIEWS))
 
     def _repeats(self) -> int | None:
         """How often an example stands in an epoch; None for once, which is no augmentation."""
         number = self.ran.get("repeats", self.ours.repeats)
         return number if number > 1 or "repeats" in self.made.params else None
-
-
-#: Facts that are about some parameters of a step; all others are about the whole step.
-_OPTIONS = {
-    "aug.pad": ("padding",), "aug.pad_mode": ("fill",), "aug.hflip_p": ("probability",), "aug.interpolation":
-    ("interpolation",), "aug.pca_lighting": ("std",), "reg.random_erasing": ("probability",),
-    "reg.random_erasing_mode": ("mode",), "reg.mixup_alpha": ("mixup_alpha", "alpha"), "reg.cutmix_alpha":
-    ("cutmix_alpha", "alpha"), "reg.mixup_prob": ("probability",), "reg.mixup_switch_prob": ("switch",),
-    "aug.resize_shorter_side": ("lowest", "highest"), "aug.crop": ("smallest", "largest", "aspect"),
-    "aug.color_jitter": ("brightness", "contrast", "saturation", "hue"),
-}  # fmt: skip
-_STEPS = {
-    "aug.crop": ("crop", "resized_crop", "scaled_crop"), "aug.interpolation": ("resized_crop", "scaled_crop"),
-    "aug.resize_shorter_side": ("scaled_crop",), "aug.pad": ("crop",), "aug.pad_mode": ("crop",),
-    "aug.hflip_p": ("flip",), "aug.policy": ("rand_augment", "auto_augment", "color_jitter"),
-    "aug.color_jitter": ("color_jitter",), "aug.pca_lighting": ("pca_lighting",), "aug.color": ("pca_lighting",),
-    "reg.random_erasing": ("random_erasing",), "reg.random_erasing_mode": ("random_erasing",),
-}  # fmt: skip
-_MIXES = ("mix", "mixup", "cutmix")
-
-
-def _part(key: str, theirs: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The step of the recipe that a fact is about, and the parameters of it."""
-    step = next(name for name in _STEPS.get(key, _MIXES) if name in theirs)
-    applied = key == "aug.crop" and step in ("crop", "scaled_crop")
-    return step, ("",) if applied else _OPTIONS.get(key, ())
-
-
-def _chosen(step: Mapping[str, Any] | None, options: tuple[str, ...], theirs: Mapping[str, Any]) -> str:
-    """What a step does, in words; of `theirs` only what the recipe decides, so that defaults of either side agree."""
-    if step is None or options == ("",):
-        return "applied" if step else "not applied"
-    some = [name for name in options if name in theirs] or [name for name in theirs if theirs[name] is not None]
-    values = [step.get(name, "none") for name in some]
-    if len(values) == 1:
-        return said(values[0])
-    return ", ".join(f"{name} {said(value)}" for name, value in zip(some, values, strict=True)) or "applied"
 
 
 def _grain(key: str, value: Any) -> Any:

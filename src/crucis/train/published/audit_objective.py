@@ -12,6 +12,17 @@ from .translate import Translation
 
 #: Lines of a fact: key, parameter, the recipe's value, the training's value, the fact.
 Line = tuple[str, str, Any, Any, Fact | None]
+#: Parameters that are views, and for each fact about one its steps and their options (`-`: all but this one).
+VIEWS = ("augment", "second", "small")
+_JITTER = ("color_jitter",)
+ABOUT: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "aug.crop": (("resized_crop",), ()), "aug.crop_scale": (("resized_crop",), ()),
+    "aug.global_crops": (("resized_crop",), ()), "aug.local_crops": (("resized_crop",), ()),
+    "aug.hflip_p": (("flip",), ()), "aug.color_jitter": (_JITTER, ("-probability",)),
+    "aug.color_jitter_strength": (_JITTER, ("-probability",)), "aug.color_p": (_JITTER, ("probability",)),
+    "aug.grayscale_p": (("grayscale",), ()), "aug.blur": (("blur",), ()), "aug.blur_p": (("blur",), ()),
+    "aug.solarize_p": (("solarize",), ()),
+}  # fmt: skip
 
 
 def values(made: Translation, ours: Mapping[str, Any], ran: Mapping[str, Any]) -> Iterator[Line]:
@@ -28,11 +39,57 @@ def values(made: Translation, ours: Mapping[str, Any], ran: Mapping[str, Any]) -
         if name not in leaf.params or (name in shared and name != "augment"):
             continue
         used = said_of_it.get(name, ours.get(name))
+        if name in VIEWS and {fact.key for fact in made.facts.get(name, ())} <= ABOUT.keys():
+            for rest in made.facts[name]:
+                mine = _about(used, *_scope(rest))
+                yield f"{rest.key} ({name})", name, _about(theirs, *_scope(rest)), mine, rest
+            continue
         both = _views(theirs), _views(used)
         facts: list[Fact | None] = [*made.facts.get(name, ())]
         for fact in facts or [None]:
             key = name if fact is None else f"{fact.key} ({name})"
             yield key, name, *both, fact
+
+
+def silent(made: Translation, ours: Mapping[str, Any], ran: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Parameters of the protocol alone that the recipe does not give, where they are not the defaults: name, default,
+    used; of views the steps that no fact is about, and the order of all."""
+    seen = _seen(made, ran.get("views") or [])
+    for name in VIEWS:
+        if name in made.params and {fact.key for fact in made.facts.get(name, ())} <= ABOUT.keys():
+            yield from _rest(made, name, seen.get(name, ours.get(name)))
+    shared = shelf.leaf("train", "supervised").params
+    for name, param in shelf.leaf("train", made.protocol).params.items():
+        used = (ran.get("objective") or {}).get(name, ours.get(name, param.default))
+        if name not in shared and name not in made.params and name not in made.open and used != param.default:
+            yield name, param.default, used
+
+
+def _scope(fact: Fact) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    steps, options = ABOUT[fact.key]
+    return (*steps, *(["flip"] if str(fact.value).endswith("with flip") else [])), options
+
+
+def _about(view: Any, steps: tuple[str, ...], options: tuple[str, ...] = ()) -> str:
+    """What some steps of a view do, or some of their options; with `-` before it all options but one."""
+    found = [choice(one, "augment") for one in view or ()]
+    told = [_step(one, options) for one in found if one.name in steps]
+    return "; ".join(told) or "not applied"
+
+
+def _rest(made: Translation, name: str, used: Any) -> Iterator[tuple[str, Any, Any]]:
+    facts = made.facts.get(name, ())
+    covered = {step for fact in facts for step in _scope(fact)[0]}
+    wanted, mine = ([choice(one, "augment").name for one in view or ()] for view in (made.params[name], used))
+    for step in dict.fromkeys([*wanted, *mine]):
+        both = [_about(view, (step,)) for view in (made.params[name], used)]
+        if step not in covered and both[0] != both[1]:
+            yield f"{name} {step}", None if both[0] == "not applied" else both[0], both[1]
+    shares = [_about(view, _JITTER, ("probability",)) for view in (made.params[name], used)]
+    if "aug.color_p" not in {fact.key for fact in facts} and "not applied" not in shares and shares[0] != shares[1]:
+        yield f"{name} color_jitter", shares[0], shares[1]
+    if sorted(wanted) == sorted(mine) and wanted != mine:
+        yield f"{name} order", ", ".join(wanted), ", ".join(mine)
 
 
 def _seen(made: Translation, views: list[list[dict[str, Any]]]) -> dict[str, list[Choice]]:
@@ -59,7 +116,9 @@ def _views(value: Any) -> Any:
     return list(map(float, value)) if isinstance(value, list) else value
 
 
-def _step(chosen: Choice) -> str:
+def _step(chosen: Choice, options: tuple[str, ...] = ()) -> str:
     full = {**{name: param.default for name, param in _own(chosen.name).items()}, **chosen.params}
-    given = ", ".join(f"{name} {said(value)}" for name, value in full.items() if value is not None)
+    without = {name[1:] for name in options if name.startswith("-")}
+    some = [name for name in full if name not in without and (without or not options or name in options)]
+    given = ", ".join(f"{name} {said(full[name])}" for name in some if full[name] is not None)
     return f"{chosen.name} {given}".strip()
