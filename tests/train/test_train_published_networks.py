@@ -67,7 +67,7 @@ def test_another_network_is_no_recipe_as_published() -> None:
     settings = resolve(made.params, 50_000)
 
     def lines(one: dict[str, Any] | None, because: str | None = None) -> Any:
-        found = audit(made, Training(settings, None, "cifar10", because, one))
+        found = audit(made, Training(settings, None, "cifar10", because, network=one))
         return {line.key: line for line in found}.get("network"), verdict(found)
 
     line, words = lines(net("resnet_cifar"))
