@@ -1,4 +1,4 @@
-"""What no fact speaks of is told all the same: options, chunks, other numbers, order and count of augmentations, views."""
+"""What no fact speaks of is told all the same: options, chunks, order and count of augmentations, steps of views."""
 
 import pytest
 
