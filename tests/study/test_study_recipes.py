@@ -143,6 +143,14 @@ def test_the_report_holds_what_ran_against_the_publication(tmp_path, monkeypatch
     rows = (tmp_path / "report" / "published" / "tables" / "audit-resnet-cifar-1.csv").read_text("utf-8").splitlines()
     assert any(row.startswith("adapted,batch_size,128 images,8") for row in rows)
     assert any(row.startswith("exact,optimizer.momentum,0.9,0.9") for row in rows)
+    work = "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv 1512.03385"
+    recipes_ = page.partition('<section id="recipes">')[2].partition("</section>")[0]
+    assert recipes_.count(work) == 1 and f"[1] {work}" in recipes_ and "[1] Sec 4.2" in recipes_
+    assert any(work in row for row in rows)  # the file has each citation whole
+    capsys.readouterr()
+    assert main(["recipes", "audit", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert text.count(work) == 1 and "source: [1] Sec 4.2" in text
 
 
 def audit_of(capsys, *words):

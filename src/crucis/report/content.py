@@ -422,7 +422,8 @@ class Audit:
     """Trainings held against a published recipe, line by line.
 
     where: the trainings, in words; says: whether they ran, and how many they are; outcome: `follows`, `adapted` or
-    `deviates`; because: the verdict for the whole in a sentence; table: one row per line of the audit.
+    `deviates`; because: the verdict for the whole in a sentence; table: one row per line of the audit; brief: the same
+    with numbers for the works that it cites, which are `sources`.
     """
 
     name: str
@@ -432,6 +433,8 @@ class Audit:
     outcome: str
     because: str
     table: Table
+    brief: Table | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ..records import Record
 from ..report import content as c
 from ..train import recipes
 from ..train.published.audit import Line, Training, audit, verdict
+from ..train.published.citing import numbered
 from ..train.settings import completed, resolve
 from .asking import Asked, askers, dataset, reason
 from .plan import Node
@@ -98,9 +99,13 @@ def pages(session: Session) -> tuple[c.Audit, ...]:
         rows = tuple(
             c.Row((line.outcome, line.key, line.published, line.used, line.text, line.source)) for line in lines
         )
+        short, works = numbered(line.source for line in lines if line.source)
+        brief = tuple(
+            c.Row((*row.cells[:-1], short.get(line.source, ""))) for row, line in zip(rows, lines, strict=True)
+        )
         out.append(c.Audit(
             f"{chosen}-{number}", chosen, where, says, "deviates" if deviates else "adapted" if adapted else "follows",
-            f"{verdict(list(lines))}.", c.Table(columns, rows),
+            f"{verdict(list(lines))}.", c.Table(columns, rows), c.Table(columns, brief), works,
         ))  # fmt: skip
     return tuple(out)
 
@@ -184,9 +189,11 @@ def text(found: Audited) -> Iterator[str]:
     times = f" ({found.steps} steps)" if found.steps > 1 else ""
     yield f"{found.where} against {found.recipe}{times}, {'as it ran' if found.ran else 'as planned'}:"
     width = max(len(line.key) for line in found.lines)
+    short, works = numbered(line.source for line in found.lines if line.source)
     for line in found.lines:
         yield f"  {line.outcome:<8}  {line.key:<{width}}  {line.used}  (published: {line.published})"
-        for more in (line.text, line.source and f"source: {line.source}"):
+        for more in (line.text, line.source and f"source: {short[line.source]}"):
             if more:
                 yield f"  {'':8}  {'':{width}}    {more}"
+    yield from ("Sources:" if not number else f"  {work}" for number, work in enumerate(["", *works]) if works)
     yield f"Verdict: {found.verdict}."
