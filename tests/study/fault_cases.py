@@ -248,6 +248,12 @@ BROKEN: dict[str, tuple[str, list[tuple[int, int, str, str, str]]]] = {
         "study: s\nstages:\n  m: {train: supervised, net: mlp}\n",
         [(3, 6, "stages.m", "no-data", "Write data: DATA SET.")],
     ),
+    "views of what another stage was given": (
+        "study: s\nstages:\n  m: {train: supervised, net: mlp, data: digits}\n"
+        "  t: {train: supervised, of: m, view: {n: 50}}\n  k: {perturb: second_task, of: m, view: {n: 50}}\n",
+        [(4, 33, "stages.t.view", "no-data", "Write data: DATA SET beside it."),
+         (5, 36, "stages.k.view", "no-data", "Write data: DATA SET beside it.")],
+    ),
     "perturbation of a new network": (
         "study: s\nstages:\n  m: {perturb: second_task, net: mlp, data: digits}\n",
         [(3, 29, "stages.m.net", "two-subjects", "a perturbation works on a trained model")],

@@ -128,6 +128,8 @@ class Fitting:
         say = self.reading.fault
         if stage.verb == "search":
             return
+        if "view" in has and "data" not in has and stage.of:
+            say("no-data", f"{path}.view", "a view is of a data set. Write data: DATA SET beside it.", key=True)
         if stage.verb == "train":
             if "net" not in has and not stage.of:
                 say("no-subject", path, "trains nothing. Write net: NET, or of: STAGE to continue from a model.")
