@@ -36,10 +36,10 @@ def ramps(data: Ramps, layout: Layout) -> Figure:
     style.outer(axes, style.columns_of(axes))
     style.name_axes(fig, style.caption_of(rates), style.caption_of(y))
     banded = any(panel.largest is not None and panel.largest.low is not None for panel in data.panels)
-    limit = "largest stable rate, its 95 % interval" if banded else "largest stable rate"
+    interval = ", its 95 % interval" if layout is style.WIDE else ", 95 %"
     handles = [
         Line2D([], [], color=COLOURS[0], label="one seed"),
-        Line2D([], [], color=_LIMIT, linestyle="--", label=limit),
+        Line2D([], [], color=_LIMIT, linestyle="--", label=f"largest stable rate{interval * banded}"),
         Patch(color=_ADVISED, alpha=0.22, linewidth=0, label="a tenth to a third of it"),
         Line2D([], [], color=_FALL, linestyle=":", label="steepest fall"),
     ]
